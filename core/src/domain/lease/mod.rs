@@ -1,0 +1,6 @@
+//! Leases: which exist, and when they end.
+
+pub mod expiry;
+mod table;
+
+pub use table::Leases;

@@ -1,0 +1,243 @@
+//! The one loop over the raft library, as steps.
+//!
+//! The caller gives ticks, proposals and reads, and takes [`Turn`]s until there is none. A turn
+//! has appended to the log and synced it once for all that waited; what it hands out as committed
+//! is durable on a quorum.
+
+use bytes::Bytes;
+use protobuf::Message as _;
+use raft::eraftpb::{ConfState, Entry, EntryType};
+use raft::{Config, RawNode, StateRole};
+
+use super::log::LogStore;
+use super::log_view::LogView;
+use super::slog_bridge;
+use crate::domain::Fault;
+
+/// Ticks between heartbeats of a leader.
+const HEARTBEAT_TICKS: usize = 1;
+/// Bytes of entries that one message may carry. 0 would mean one entry a message.
+const MESSAGE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of committed entries that one turn hands out; the rest follows in the next.
+const TURN_BYTES_MAX: u64 = 16 << 20;
+
+/// What a driver is told once.
+#[derive(Debug, Clone, Copy)]
+pub struct DriverConfig {
+    pub member: u64,
+    /// A follower that hears nothing for this many ticks becomes a candidate.
+    pub election_ticks: usize,
+}
+
+/// A committed entry, to be applied in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    pub index: u64,
+    pub term: u64,
+    /// Empty in the entry with which a leader begins its term.
+    pub payload: Bytes,
+}
+
+/// What one step of consensus brought.
+#[derive(Debug, Default)]
+pub struct Turn {
+    pub committed: Vec<Committed>,
+    /// Reads that were asked for, with the index that must be applied before they may be answered.
+    pub reads: Vec<(u64, u64)>,
+    /// Whether the log was synced.
+    pub synced: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    #[default]
+    Follower,
+    Candidate,
+    Leader,
+    Learner,
+}
+
+/// Where this member stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    pub role: Role,
+    pub term: u64,
+    /// 0: unknown.
+    pub leader: u64,
+    pub commit: u64,
+    pub last: u64,
+    /// It votes, and nobody else does.
+    pub is_sole_voter: bool,
+    /// It leads and has committed an entry of its term: it knows what is committed.
+    pub leads_with_commit: bool,
+}
+
+/// Why a proposal was not taken. Nothing happened: it may be tried elsewhere or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotProposed {
+    #[error("no leader")]
+    NoLeader,
+    #[error("too much is waiting to be committed")]
+    Overloaded,
+}
+
+/// Consensus for one member.
+pub struct Driver {
+    node: RawNode<LogView>,
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("standing", &self.standing()).finish()
+    }
+}
+
+/// The configuration of a cluster of one.
+pub fn sole_voter(member: u64) -> Bytes {
+    let configuration = ConfState::from((vec![member], vec![]));
+    configuration.write_to_bytes().unwrap_or_default().into()
+}
+
+impl Driver {
+    /// Opens the log. `applied` is the newest entry whose effects are stored, and
+    /// `configuration` who voted then.
+    pub fn open(
+        config: DriverConfig,
+        log: Box<dyn LogStore>,
+        configuration: &[u8],
+        applied: u64,
+    ) -> Result<Self, Fault> {
+        let configuration = ConfState::parse_from_bytes(configuration)
+            .map_err(|error| Fault::corrupt(format!("the stored configuration: {error}")))?;
+        if configuration.voters.is_empty() {
+            return Err(Fault::corrupt("the stored configuration has no voters"));
+        }
+        let view = LogView::open(log, configuration, applied)?;
+        let raft = Config {
+            id: config.member,
+            election_tick: config.election_ticks,
+            // The library draws from a generator of the thread, which no seed reaches: with these
+            // two side by side there is nothing left to draw.
+            min_election_tick: config.election_ticks,
+            max_election_tick: config.election_ticks + 1,
+            heartbeat_tick: HEARTBEAT_TICKS,
+            applied,
+            max_size_per_msg: MESSAGE_BYTES_MAX,
+            max_inflight_msgs: 256,
+            max_committed_size_per_ready: TURN_BYTES_MAX,
+            check_quorum: true,
+            pre_vote: true,
+            ..Config::default()
+        };
+        let node = RawNode::new(&raft, view, &slog_bridge::logger())
+            .map_err(|error| Fault::corrupt(format!("the raft log: {error}")))?;
+        Ok(Self { node })
+    }
+
+    /// One tick of the clock.
+    pub fn tick(&mut self) {
+        self.node.tick();
+    }
+
+    /// Whoever is alone need not wait for an election timeout.
+    pub fn campaign_if_alone(&mut self) {
+        if self.standing().is_sole_voter {
+            // It fails only when a campaign is under way already.
+            drop(self.node.campaign());
+        }
+    }
+
+    pub fn propose(&mut self, payload: Vec<u8>) -> Result<(), NotProposed> {
+        self.node.propose(Vec::new(), payload).map_err(|_dropped| {
+            if self.node.raft.leader_id == 0 { NotProposed::NoLeader } else { NotProposed::Overloaded }
+        })
+    }
+
+    /// Asks for the index at which reads that wait now become linearizable. The answer comes in a
+    /// later turn with the same `context`, or never: ask again.
+    pub fn read_index(&mut self, context: u64) {
+        self.node.read_index(context.to_be_bytes().to_vec());
+    }
+
+    /// One step: appends and syncs what waits, and hands out what is committed. `None` when there
+    /// is nothing to do.
+    pub fn turn(&mut self, before_sync: &mut dyn FnMut()) -> Result<Option<Turn>, Fault> {
+        if !self.node.has_ready() {
+            return Ok(None);
+        }
+        let mut turn = Turn::default();
+        let mut ready = self.node.ready();
+        self.collect(&mut turn, ready.take_committed_entries())?;
+        for read in ready.take_read_states() {
+            if let Ok(context) = read.request_ctx.as_slice().try_into() {
+                turn.reads.push((u64::from_be_bytes(context), read.index));
+            }
+        }
+        let entries = ready.take_entries();
+        if !entries.is_empty() || ready.hs().is_some() {
+            self.node.mut_store().append(entries, ready.hs())?;
+        }
+        if ready.must_sync() {
+            before_sync();
+            self.node.mut_store().sync()?;
+            turn.synced = true;
+        }
+        let mut light = self.node.advance_append(ready);
+        if let Some(commit) = light.commit_index() {
+            self.node.mut_store().set_commit(commit);
+        }
+        self.collect(&mut turn, light.take_committed_entries())?;
+        Ok(Some(turn))
+    }
+
+    /// Everything up to `index` is applied.
+    pub fn applied_to(&mut self, index: u64) {
+        self.node.advance_apply_to(index);
+    }
+
+    /// Forgets log entries up to `index`, whose effects are durable.
+    pub fn truncate(&mut self, index: u64) -> Result<(), Fault> {
+        self.node.mut_store().truncate(index)
+    }
+
+    pub fn standing(&self) -> Standing {
+        let raft = &self.node.raft;
+        let configuration = self.node.store().configuration();
+        let is_sole_voter =
+            configuration.voters == [raft.id] && configuration.voters_outgoing.is_empty();
+        let leads = raft.state == StateRole::Leader;
+        Standing {
+            role: match raft.state {
+                StateRole::Leader => Role::Leader,
+                StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
+                StateRole::Follower if configuration.learners.contains(&raft.id) => Role::Learner,
+                StateRole::Follower => Role::Follower,
+            },
+            term: raft.term,
+            leader: raft.leader_id,
+            commit: raft.raft_log.committed,
+            last: self.node.store().last(),
+            is_sole_voter,
+            leads_with_commit: leads && raft.commit_to_current_term(),
+        }
+    }
+
+    /// The newest index known to be committed when the log was opened.
+    pub fn committed_at_open(&self) -> u64 {
+        self.node.store().commit()
+    }
+
+    fn collect(&mut self, turn: &mut Turn, entries: Vec<Entry>) -> Result<(), Fault> {
+        for entry in entries {
+            if entry.get_entry_type() != EntryType::EntryNormal {
+                return Err(Fault::corrupt(format!(
+                    "entry {} changes the members, which this version does not do",
+                    entry.index
+                )));
+            }
+            let Entry { index, term, data, .. } = entry;
+            turn.committed.push(Committed { index, term, payload: data });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! How the sidecar talks to core: a port with three calls, and the Unix socket behind it.
+//!
+//! Every call has a deadline. The socket may be missing at start, and core may restart: the next
+//! call connects again.
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use metastore_proto::admin::admin_client::AdminClient;
+use metastore_proto::admin::{CompactRequest, MetricsRequest, ObserveRequest, ObserveResponse};
+use thiserror::Error as ThisError;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Response, Status};
+use tower::service_fn;
+
+/// Core answers this one from memory.
+const OBSERVE_DEADLINE: Duration = Duration::from_secs(1);
+const METRICS_DEADLINE: Duration = Duration::from_secs(2);
+/// A compaction goes through consensus and waits to be applied.
+const COMPACT_DEADLINE: Duration = Duration::from_secs(30);
+/// The largest answer that is read, in bytes; metrics are the largest.
+const ANSWER_MAX: usize = 16 << 20;
+
+/// What the sidecar asks of core.
+pub trait CoreClient: Send + Sync + 'static {
+    /// What core is doing now.
+    fn observe(&self) -> impl Future<Output = Result<ObserveResponse, CoreError>> + Send;
+    /// Makes history before this revision unreadable. Returns the compacted revision after it.
+    fn compact(&self, revision: i64) -> impl Future<Output = Result<i64, CoreError>> + Send;
+    /// Core's metrics in the Prometheus text format.
+    fn metrics(&self) -> impl Future<Output = Result<String, CoreError>> + Send;
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+pub enum CoreError {
+    /// Nobody is at the other end of the socket.
+    #[error("nobody listens on the admin socket ({0})")]
+    Gone(io::ErrorKind),
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
+    /// The connection failed or broke.
+    #[error("admin socket: {0}")]
+    Broken(String),
+    /// Core answered, with an error.
+    #[error("core refused: {message} ({code:?})")]
+    Refused { code: Code, message: String },
+}
+
+/// Core at the other end of its admin socket.
+pub struct SocketCore {
+    client: AdminClient<Channel>,
+}
+
+impl SocketCore {
+    /// Connects when it is first needed. Must be called inside a tokio runtime.
+    pub fn new(socket: PathBuf) -> Self {
+        let socket = Arc::new(socket);
+        let connect = service_fn(move |_: Uri| {
+            let socket = Arc::clone(&socket);
+            async move { UnixStream::connect(&*socket).await.map(TokioIo::new) }
+        });
+        // The name is never resolved; HTTP/2 needs some authority.
+        let endpoint = Endpoint::from_static("http://core.invalid");
+        let channel = endpoint.connect_with_connector_lazy(connect);
+        Self { client: AdminClient::new(channel).max_decoding_message_size(ANSWER_MAX) }
+    }
+}
+
+impl CoreClient for SocketCore {
+    async fn observe(&self) -> Result<ObserveResponse, CoreError> {
+        let mut client = self.client.clone();
+        within(OBSERVE_DEADLINE, client.observe(ObserveRequest {})).await
+    }
+
+    async fn compact(&self, revision: i64) -> Result<i64, CoreError> {
+        let mut client = self.client.clone();
+        let request = CompactRequest { revision, physical: false };
+        let answer = within(COMPACT_DEADLINE, client.compact(request)).await?;
+        Ok(answer.compacted_revision)
+    }
+
+    async fn metrics(&self) -> Result<String, CoreError> {
+        let mut client = self.client.clone();
+        Ok(within(METRICS_DEADLINE, client.metrics(MetricsRequest {})).await?.text)
+    }
+}
+
+async fn within<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, CoreError> {
+    match timeout(deadline, call).await {
+        Ok(Ok(answer)) => Ok(answer.into_inner()),
+        Ok(Err(status)) => Err(status.into()),
+        Err(_) => Err(CoreError::Silent(deadline)),
+    }
+}
+
+impl From<Status> for CoreError {
+    /// A status without a source is core's own; one with a source is the transport's.
+    fn from(status: Status) -> Self {
+        let Some(source) = status.source() else {
+            return Self::Refused { code: status.code(), message: status.message().to_owned() };
+        };
+        match root(source).downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(kind @ (io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)) => {
+                Self::Gone(kind)
+            }
+            _ => Self::Broken(root(source).to_string()),
+        }
+    }
+}
+
+/// The first cause.
+fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    error.source().map_or(error, root)
+}
+
+#[cfg(test)]
+#[path = "core_client_tests.rs"]
+mod tests;

@@ -1,0 +1,1 @@
+//! Harness for tests against the real binaries.

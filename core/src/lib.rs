@@ -6,7 +6,13 @@
 //! - [`replica`]: one member at work, synchronous.
 //! - [`api`]: the edges: decode, check, call, encode.
 //!
-//! `server.rs` puts them together. ARCHITECTURE.md walks a Put through the files.
+//! [`server`] puts them together. ARCHITECTURE.md walks a Put through the files.
 
+pub mod api;
+pub mod clock;
 pub mod domain;
+pub mod metrics;
+pub mod raft;
+pub mod replica;
+pub mod server;
 pub mod store;

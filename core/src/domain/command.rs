@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::alarm::{AlarmCause, AlarmKind};
 use super::KeyRange;
+use super::alarm::{AlarmCause, AlarmKind};
 
 /// A change that a client or a member asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,8 @@ pub enum Relation {
     Greater = 1,
     Less = 2,
     NotEqual = 3,
+    /// A number that etcd does not know: it lets everything pass.
+    Any = 4,
 }
 
 /// What of the key is compared, and with what.
@@ -111,6 +113,8 @@ pub enum Operand {
     Modified(i64),
     Value(Bytes),
     Lease(i64),
+    /// A target that etcd does not know: it finds everything equal.
+    Unknown,
 }
 
 impl Range {
@@ -156,9 +160,9 @@ impl Command {
     pub fn reads_history(&self) -> bool {
         match self {
             Self::Compact { .. } => true,
-            Self::Txn(txn) => txn.any(&|operation| {
-                matches!(operation, Operation::Range(range) if range.revision != 0)
-            }),
+            Self::Txn(txn) => txn.any(
+                &|operation| matches!(operation, Operation::Range(range) if range.revision != 0),
+            ),
             _ => false,
         }
     }
@@ -173,6 +177,10 @@ impl Command {
         }
     }
 }
+
+/// Transactions nest at most this deep. The bound keeps every accepted transaction well inside what
+/// a protobuf decoder takes back from the log.
+pub const TXN_DEPTH_MAX: usize = 40;
 
 impl Put {
     fn cost(&self) -> u64 {

@@ -66,24 +66,53 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mutation {
     /// The key's live version is now this.
-    SetLive { key: Bytes, version: Version },
+    SetLive {
+        key: Bytes,
+        version: Version,
+    },
     /// The key is not live any more.
-    RemoveLive { key: Bytes },
+    RemoveLive {
+        key: Bytes,
+    },
     /// `version` was live until `at`.
-    Supersede { key: Bytes, at: Revision, version: Version },
+    Supersede {
+        key: Bytes,
+        at: Revision,
+        version: Version,
+    },
     LogEvent(LoggedEvent),
     /// A key began (`born`) or ceased to exist.
-    LogBirth { at: Revision, key: Bytes, born: bool },
-    Attach { lease: i64, key: Bytes },
-    Detach { lease: i64, key: Bytes },
-    SetLease { id: i64, ttl: i64 },
-    RemoveLease { id: i64 },
+    LogBirth {
+        at: Revision,
+        key: Bytes,
+        born: bool,
+    },
+    Attach {
+        lease: i64,
+        key: Bytes,
+    },
+    Detach {
+        lease: i64,
+        key: Bytes,
+    },
+    SetLease {
+        id: i64,
+        ttl: i64,
+    },
+    RemoveLease {
+        id: i64,
+    },
     /// Reads below `revision` fail from now on.
-    Compacted { revision: i64 },
+    Compacted {
+        revision: i64,
+    },
     SetAlarms(Alarms),
     SetMember(Member),
     /// `revision` was the newest at `unix_ms`.
-    Mark { unix_ms: i64, revision: i64 },
+    Mark {
+        unix_ms: i64,
+        revision: i64,
+    },
 }
 
 /// What the event log keeps of a change; the versions themselves are in the other rows.

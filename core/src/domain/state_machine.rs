@@ -114,10 +114,7 @@ impl Machine {
             }),
             Command::LeaseRevoke { id } => self.revoke(overlay, id, change)?,
             Command::RaiseAlarm { member, kind, cause } => {
-                let alarm = Alarm { member, kind, cause };
-                self.alarms.raise(alarm);
-                change.mutations.push(Mutation::SetAlarms(self.alarms.clone()));
-                Ok(Response::Alarms(vec![alarm]))
+                Ok(self.raise(Alarm { member, kind, cause }, change))
             }
             Command::ClearAlarm { member, kind, cause } => {
                 let cleared = Alarms::new(self.alarms.clear(member, kind, cause));
@@ -125,12 +122,28 @@ impl Machine {
                 Ok(Response::Alarms(cleared.listed()))
             }
             Command::PublishMember { id, name, client_urls } => {
-                let member = self.members.entry(id).or_default();
-                *member = Member { id, name, client_urls, ..std::mem::take(member) };
-                change.mutations.push(Mutation::SetMember(member.clone()));
-                Ok(Response::PublishMember)
+                Ok(self.publish(id, name, client_urls, change))
             }
         })
+    }
+
+    fn raise(&mut self, alarm: Alarm, change: &mut Change) -> Response {
+        self.alarms.raise(alarm);
+        change.mutations.push(Mutation::SetAlarms(self.alarms.clone()));
+        Response::Alarms(vec![alarm])
+    }
+
+    fn publish(
+        &mut self,
+        id: u64,
+        name: String,
+        client_urls: Vec<String>,
+        change: &mut Change,
+    ) -> Response {
+        let member = self.members.entry(id).or_default();
+        *member = Member { id, name, client_urls, ..std::mem::take(member) };
+        change.mutations.push(Mutation::SetMember(member.clone()));
+        Response::PublishMember
     }
 
     /// Runs a rule that writes keys, at the next revision.

@@ -127,9 +127,7 @@ impl<'v, V: View> Overlay<'v, V> {
 
 fn show(key: &Bytes, version: Option<&Version>, visit: Visit<'_>) -> ControlFlow<()> {
     match version {
-        Some(Version { modified, fields }) => {
-            visit(RowRef { key, modified: *modified, fields })
-        }
+        Some(Version { modified, fields }) => visit(RowRef { key, modified: *modified, fields }),
         None => ControlFlow::Continue(()),
     }
 }

@@ -149,7 +149,11 @@ impl Driver {
 
     pub fn propose(&mut self, payload: Vec<u8>) -> Result<(), NotProposed> {
         self.node.propose(Vec::new(), payload).map_err(|_dropped| {
-            if self.node.raft.leader_id == 0 { NotProposed::NoLeader } else { NotProposed::Overloaded }
+            if self.node.raft.leader_id == 0 {
+                NotProposed::NoLeader
+            } else {
+                NotProposed::Overloaded
+            }
         })
     }
 

@@ -17,8 +17,16 @@ pub struct MemoryLog {
 struct Disk {
     newest: LogStart,
     synced: LogStart,
+    /// Written since the last sync, in order; each is there whole or not at all.
+    unsynced: Vec<Write>,
     /// A lying disk says that it synced, and did not.
     lies: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Write {
+    Append(LogWrite),
+    Truncate { index: u64, term: u64 },
 }
 
 impl MemoryLog {
@@ -30,7 +38,7 @@ impl MemoryLog {
             base_term: term,
             entries: Vec::new(),
         };
-        let disk = Disk { newest: start.clone(), synced: start, lies: false };
+        let disk = Disk { newest: start.clone(), synced: start, ..Disk::default() };
         Self { disk: Arc::new(Mutex::new(disk)) }
     }
 
@@ -39,21 +47,46 @@ impl MemoryLog {
         self.disk.lock().lies = true;
     }
 
-    /// Power is lost: of the entries that were not synced, the first `kept` survive.
+    /// Power is lost: of the writes that were not synced, the first `kept` survive.
     pub fn crash(&self, kept: usize) {
         let mut disk = self.disk.lock();
+        let unsynced = std::mem::take(&mut disk.unsynced);
         let mut survived = disk.synced.clone();
-        let durable = survived.entries.last().map_or(survived.base_index, |entry| entry.index);
-        let unsynced = disk.newest.entries.iter().filter(|entry| entry.index > durable);
-        survived.entries.extend(unsynced.take(kept).cloned());
+        for write in unsynced.iter().take(kept) {
+            survived.take(write);
+        }
         disk.newest = survived.clone();
         disk.synced = survived;
     }
 
-    /// Entries that a crash may take.
+    /// Writes that a crash may take.
     pub fn unsynced(&self) -> usize {
-        let disk = self.disk.lock();
-        disk.newest.entries.len().saturating_sub(disk.synced.entries.len())
+        self.disk.lock().unsynced.len()
+    }
+}
+
+impl Disk {
+    fn write(&mut self, write: Write) {
+        self.newest.take(&write);
+        self.unsynced.push(write);
+    }
+}
+
+impl LogStart {
+    fn take(&mut self, write: &Write) {
+        match write {
+            Write::Append(LogWrite { entries, vote }) => {
+                if let Some(first) = entries.first() {
+                    self.entries.retain(|entry| entry.index < first.index);
+                    self.entries.extend(entries.iter().cloned());
+                }
+                self.vote = vote.unwrap_or(self.vote);
+            }
+            Write::Truncate { index, term } => {
+                self.entries.retain(|entry| entry.index > *index);
+                (self.base_index, self.base_term) = (*index, *term);
+            }
+        }
     }
 }
 
@@ -63,14 +96,7 @@ impl LogStore for MemoryLog {
     }
 
     fn append(&mut self, write: &LogWrite) -> Result<(), Fault> {
-        let newest = &mut self.disk.lock().newest;
-        if let Some(first) = write.entries.first() {
-            newest.entries.retain(|entry| entry.index < first.index);
-            newest.entries.extend(write.entries.iter().cloned());
-        }
-        if let Some(vote) = write.vote {
-            newest.vote = vote;
-        }
+        self.disk.lock().write(Write::Append(write.clone()));
         Ok(())
     }
 
@@ -78,6 +104,7 @@ impl LogStore for MemoryLog {
         let mut disk = self.disk.lock();
         if !disk.lies {
             disk.synced = disk.newest.clone();
+            disk.unsynced.clear();
         }
         Ok(())
     }
@@ -89,12 +116,7 @@ impl LogStore for MemoryLog {
     }
 
     fn truncate(&mut self, index: u64, term: u64) -> Result<(), Fault> {
-        let mut disk = self.disk.lock();
-        let Disk { newest, synced, .. } = &mut *disk;
-        for start in [newest, synced] {
-            start.entries.retain(|entry| entry.index > index);
-            (start.base_index, start.base_term) = (index, term);
-        }
+        self.disk.lock().write(Write::Truncate { index, term });
         Ok(())
     }
 }

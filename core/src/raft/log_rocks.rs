@@ -192,7 +192,9 @@ fn vote_row(vote: LogVote) -> Vec<u8> {
 }
 
 fn take_numbers<const N: usize>(row: &[u8]) -> Option<[u64; N]> {
-    let (numbers, []) = row.as_chunks::<8>() else { return None };
+    let (numbers, []) = row.as_chunks::<8>() else {
+        return None;
+    };
     <[[u8; 8]; N]>::try_from(numbers).ok().map(|numbers| numbers.map(u64::from_be_bytes))
 }
 

@@ -106,10 +106,6 @@ impl LogView {
         self.vote.commit = commit;
     }
 
-    pub(super) fn set_configuration(&mut self, conf_state: ConfState) {
-        self.conf_state = conf_state;
-    }
-
     pub(super) fn configuration(&self) -> &ConfState {
         &self.conf_state
     }

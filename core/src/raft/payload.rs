@@ -6,13 +6,12 @@ use prost::Message;
 
 use crate::domain::alarm::{AlarmCause, AlarmKind};
 use crate::domain::command::{
-    Command, Compare, DeleteRange, Operand, Operation, Put, Range, Relation, Sort, SortTarget, Txn,
+    Command, Compare, DeleteRange, Operand, Operation, Put, Range, Relation, Sort, SortTarget,
+    TXN_DEPTH_MAX, Txn,
 };
 use crate::domain::{Fault, KeyRange};
 
 const FORMAT: u32 = 1;
-/// Transactions nest at most this deep: deeper bytes are not ours.
-pub const NESTING_MAX: usize = 128;
 
 /// Names a proposal, so that nobody else's commit can answer it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -60,11 +59,7 @@ pub fn decode(payload: Bytes) -> Result<Proposal, Fault> {
     }
     let command = envelope.command.and_then(command_from_wire);
     Ok(Proposal {
-        id: ProposalId {
-            member: envelope.member,
-            boot: envelope.boot,
-            counter: envelope.counter,
-        },
+        id: ProposalId { member: envelope.member, boot: envelope.boot, counter: envelope.counter },
         proposed_at: envelope.proposed_at,
         command: command
             .ok_or_else(|| Fault::corrupt("an entry of the raft log has an unknown command"))?,
@@ -109,7 +104,7 @@ fn command_from_wire(command: wire::envelope::Command) -> Option<Command> {
     Some(match command {
         Wire::Put(put) => Command::Put(put_from_wire(put)),
         Wire::DeleteRange(delete) => Command::DeleteRange(delete_from_wire(delete)),
-        Wire::Txn(txn) => Command::Txn(txn_from_wire(txn, NESTING_MAX)?),
+        Wire::Txn(txn) => Command::Txn(txn_from_wire(txn, TXN_DEPTH_MAX)?),
         Wire::Compact(compact) => Command::Compact { revision: compact.revision },
         Wire::LeaseGrant(grant) => Command::LeaseGrant { id: grant.id, ttl: grant.ttl },
         Wire::LeaseRevoke(revoke) => Command::LeaseRevoke { id: revoke.id },
@@ -274,13 +269,14 @@ fn compare_to_wire(compare: &Compare) -> wire::Compare {
         key: compare.range.start().clone(),
         range_end: compare.range.wire_end(),
         result: compare.relation as u32,
-        operand: Some(match &compare.operand {
-            Operand::Version(version) => Wire::Version(*version),
-            Operand::Create(revision) => Wire::CreateRevision(*revision),
-            Operand::Modified(revision) => Wire::ModRevision(*revision),
-            Operand::Value(value) => Wire::Value(value.clone()),
-            Operand::Lease(lease) => Wire::Lease(*lease),
-        }),
+        operand: match &compare.operand {
+            Operand::Version(version) => Some(Wire::Version(*version)),
+            Operand::Create(revision) => Some(Wire::CreateRevision(*revision)),
+            Operand::Modified(revision) => Some(Wire::ModRevision(*revision)),
+            Operand::Value(value) => Some(Wire::Value(value.clone())),
+            Operand::Lease(lease) => Some(Wire::Lease(*lease)),
+            Operand::Unknown => None,
+        },
     }
 }
 
@@ -293,14 +289,16 @@ fn compare_from_wire(compare: wire::Compare) -> Option<Compare> {
             1 => Relation::Greater,
             2 => Relation::Less,
             3 => Relation::NotEqual,
+            4 => Relation::Any,
             _ => return None,
         },
-        operand: match compare.operand? {
-            Wire::Version(version) => Operand::Version(version),
-            Wire::CreateRevision(revision) => Operand::Create(revision),
-            Wire::ModRevision(revision) => Operand::Modified(revision),
-            Wire::Value(value) => Operand::Value(value),
-            Wire::Lease(lease) => Operand::Lease(lease),
+        operand: match compare.operand {
+            Some(Wire::Version(version)) => Operand::Version(version),
+            Some(Wire::CreateRevision(revision)) => Operand::Create(revision),
+            Some(Wire::ModRevision(revision)) => Operand::Modified(revision),
+            Some(Wire::Value(value)) => Operand::Value(value),
+            Some(Wire::Lease(lease)) => Operand::Lease(lease),
+            None => Operand::Unknown,
         },
     })
 }

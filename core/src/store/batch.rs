@@ -31,10 +31,18 @@ enum Kind {
 /// One write of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteRef<'b> {
-    Put { key: &'b [u8], value: &'b [u8] },
-    Delete { key: &'b [u8] },
+    Put {
+        key: &'b [u8],
+        value: &'b [u8],
+    },
+    Delete {
+        key: &'b [u8],
+    },
     /// Keys from `from` up to, not including, `to`.
-    DeleteRange { from: &'b [u8], to: &'b [u8] },
+    DeleteRange {
+        from: &'b [u8],
+        to: &'b [u8],
+    },
 }
 
 impl Batch {

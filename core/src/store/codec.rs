@@ -127,7 +127,9 @@ pub fn alarms(alarms: &Alarms) -> Vec<u8> {
 pub fn take_alarms(bytes: &[u8]) -> Option<Alarms> {
     let mut raised = Vec::new();
     for row in bytes.chunks(10) {
-        let (member, [kind, cause]) = row.split_at_checked(8)? else { return None };
+        let (member, [kind, cause]) = row.split_at_checked(8)? else {
+            return None;
+        };
         let kind = match kind {
             1 => AlarmKind::NoSpace,
             2 => AlarmKind::Corrupt,
@@ -210,8 +212,12 @@ impl StateRow {
 
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (&layout, rest) = bytes.split_first()?;
-        let (numbers, []) = rest.as_chunks::<8>() else { return None };
-        let [index, term, signed @ ..] = numbers else { return None };
+        let (numbers, []) = rest.as_chunks::<8>() else {
+            return None;
+        };
+        let [index, term, signed @ ..] = numbers else {
+            return None;
+        };
         let signed: Vec<i64> = signed.iter().map(|it| i64::from_be_bytes(*it)).collect();
         let [revision, compacted, live_rows, live_bytes, dr, db, fr, fb, marked_at] = *signed
         else {

@@ -46,10 +46,7 @@ impl Directory {
             .open(&lock_path)
             .map_err(|error| io_fault(&lock_path, "open", &error))?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_busy| {
-            Fault::taken(format!(
-                "{}: another process uses this data directory",
-                path.display()
-            ))
+            Fault::taken(format!("{}: another process uses this data directory", path.display()))
         })?;
         Ok(Self { path: path.to_path_buf(), _lock: lock })
     }

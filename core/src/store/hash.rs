@@ -61,9 +61,8 @@ pub fn hash_kv(rows: &Rows<'_>, revision: i64, compacted: i64) -> Result<KvHash,
     }
     kept.sort_by_key(|piece| piece.at);
     let seed = crc32c::crc32c(b"key");
-    let hash = kept.iter().fold(seed, |sum, piece| {
-        crc32c::crc32c_combine(sum, piece.crc, piece.len)
-    });
+    let hash =
+        kept.iter().fold(seed, |sum, piece| crc32c::crc32c_combine(sum, piece.crc, piece.len));
     Ok(KvHash { hash, compacted, revision })
 }
 
@@ -94,8 +93,8 @@ fn visit_versions(
     }
     let mut dead = rows.reads().cursor(Column::History, &[], None)?;
     while let Some((bytes, row)) = dead.row() {
-        let (key, until) = codec::take_history_key(bytes)
-            .ok_or_else(|| codec::bad_row(Column::History, bytes))?;
+        let (key, until) =
+            codec::take_history_key(bytes).ok_or_else(|| codec::bad_row(Column::History, bytes))?;
         visit(stored(Column::History, bytes, &key, row)?, Some(until));
         dead.advance()?;
     }

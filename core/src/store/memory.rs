@@ -16,7 +16,9 @@ type Rows = BTreeMap<Vec<u8>, Bytes>;
 
 /// All columns at one moment.
 #[derive(Debug, Clone, Default)]
-struct Columns([Arc<Rows>; Column::ALL.len()]);
+struct Columns([Arc<Rows>; COLUMNS]);
+
+const COLUMNS: usize = Column::ALL.len();
 
 #[derive(Debug, Default)]
 struct State {
@@ -49,14 +51,15 @@ impl MemoryEngine {
 }
 
 impl Columns {
+    // A column's number is its place: `Column::ALL` has them all.
+    #[expect(clippy::indexing_slicing, reason = "the array has a place for every column")]
     fn rows(&self, column: Column) -> &Arc<Rows> {
-        let Self(columns) = self;
-        columns.get(column as usize).unwrap_or(&columns[0])
+        &self.0[column as usize]
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the array has a place for every column")]
     fn rows_mut(&mut self, column: Column) -> &mut Rows {
-        let index = column as usize;
-        Arc::make_mut(&mut self.0[index])
+        Arc::make_mut(&mut self.0[column as usize])
     }
 
     fn apply(&mut self, batch: &Batch) {
@@ -156,7 +159,8 @@ impl Reads for Columns {
     }
 
     fn last_at_most(&self, column: Column, key: &[u8]) -> Result<Option<(Bytes, Bytes)>, Fault> {
-        let mut until = self.rows(column).range::<[u8], _>((Bound::Unbounded, Bound::Included(key)));
+        let mut until =
+            self.rows(column).range::<[u8], _>((Bound::Unbounded, Bound::Included(key)));
         let last = until.next_back();
         Ok(last.map(|(key, value)| (Bytes::copy_from_slice(key), value.clone())))
     }

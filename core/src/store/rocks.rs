@@ -37,8 +37,9 @@ impl RocksEngine {
     pub fn open(path: &Path, is_new: bool, cache_bytes: usize) -> Result<Self, Fault> {
         let released = Arc::new(AtomicI64::new(-1));
         let cache = Cache::new_lru_cache(cache_bytes);
-        let families = Column::ALL
-            .map(|column| ColumnFamilyDescriptor::new(column.name(), tuned(column, &cache, &released)));
+        let families = Column::ALL.map(|column| {
+            ColumnFamilyDescriptor::new(column.name(), tuned(column, &cache, &released))
+        });
         let db = DB::open_cf_descriptors(&database_options(is_new), path, families)
             .map_err(|error| fault(path, &error))?;
         Ok(Self { db, released })
@@ -170,7 +171,8 @@ impl Engine for RocksEngine {
         options.set_exclusive_manual_compaction(false);
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
         let files = self.db.live_files().map_err(|error| self.fault(&error))?;
-        let history = files.into_iter().filter(|file| file.column_family_name == Column::History.name());
+        let history =
+            files.into_iter().filter(|file| file.column_family_name == Column::History.name());
         // One file's range at a time: the disk and the other columns breathe in between.
         for file in history {
             self.db.compact_range_cf_opt(family, file.start_key, file.end_key, &options);
@@ -254,9 +256,8 @@ fn last_of<D: DBAccess>(
 ) -> Result<Option<(Bytes, Bytes)>, Fault> {
     iterator.seek_for_prev(key);
     iterator.status().map_err(|error| engine.fault(&error))?;
-    let copy = |(key, row): (&[u8], &[u8])| {
-        (Bytes::copy_from_slice(key), Bytes::copy_from_slice(row))
-    };
+    let copy =
+        |(key, row): (&[u8], &[u8])| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(row));
     Ok(iterator.item().map(copy))
 }
 

@@ -46,7 +46,9 @@ impl<'r> Rows<'r> {
             Some(row) => {
                 StateRow::decode(&row).ok_or_else(|| codec::bad_row(Column::Meta, META_STATE))
             }
-            None => Ok(StateRow { revision: Revision::FIRST, compacted: -1, ..StateRow::default() }),
+            None => {
+                Ok(StateRow { revision: Revision::FIRST, compacted: -1, ..StateRow::default() })
+            }
         }
     }
 
@@ -56,7 +58,9 @@ impl<'r> Rows<'r> {
         let key_len = from.len();
         from.extend_from_slice(&codec::position(Revision::start_of(at + 1)));
         let cursor = self.reads.cursor(Column::History, &from, None)?;
-        let Some((found, row)) = cursor.row() else { return Ok(None) };
+        let Some((found, row)) = cursor.row() else {
+            return Ok(None);
+        };
         if found.get(..key_len) != from.get(..key_len) || found.len() != from.len() {
             return Ok(None);
         }
@@ -77,7 +81,9 @@ impl<'r> Rows<'r> {
     pub fn ended_by(&self, key: &[u8], at: Revision) -> Result<Option<Version>, Fault> {
         let mut row_key = codec::escaped(key);
         row_key.extend_from_slice(&codec::position(at));
-        let Some(row) = self.reads.get(Column::History, &row_key)? else { return Ok(None) };
+        let Some(row) = self.reads.get(Column::History, &row_key)? else {
+            return Ok(None);
+        };
         codec::take_version(row).map(Some).ok_or_else(|| codec::bad_row(Column::History, &row_key))
     }
 
@@ -90,7 +96,9 @@ impl<'r> Rows<'r> {
         let key_len = from.len();
         from.extend_from_slice(&codec::position(Revision::new(at.main, at.sub + 1)));
         let cursor = self.reads.cursor(Column::History, &from, None)?;
-        let Some((found, row)) = cursor.row() else { return Ok(None) };
+        let Some((found, row)) = cursor.row() else {
+            return Ok(None);
+        };
         if found.get(..key_len) != from.get(..key_len) || found.len() != from.len() {
             return Ok(None);
         }
@@ -159,13 +167,17 @@ impl<'r> Rows<'r> {
                 (Some(live), Some(dead)) => live < dead,
             };
             let flow = if take_live {
-                let Some((key, row)) = live.cursor.row() else { return Ok(()) };
+                let Some((key, row)) = live.cursor.row() else {
+                    return Ok(());
+                };
                 let flow = visit(row_ref(Column::Latest, key, row)?);
                 live.cursor.advance()?;
                 live.settle()?;
                 flow
             } else {
-                let Some((key, row)) = dead.found.take() else { return Ok(()) };
+                let Some((key, row)) = dead.found.take() else {
+                    return Ok(());
+                };
                 let flow = visit(row_ref(Column::History, &key, &row)?);
                 dead.next()?;
                 flow
@@ -213,7 +225,9 @@ impl<'c> DeadAt<'c> {
                 to.extend_from_slice(&[0xff; POSITION_LEN]);
                 (from, Some(to))
             }
-            (None, end) => (codec::escaped_prefix(range.start()), end.map(|it| codec::escaped_prefix(it))),
+            (None, end) => {
+                (codec::escaped_prefix(range.start()), end.map(|it| codec::escaped_prefix(it)))
+            }
         };
         let cursor = reads.cursor(Column::History, &from, to.as_deref())?;
         let mut dead = Self { cursor, at, found: None };
@@ -273,7 +287,9 @@ fn row_ref<'a>(column: Column, key: &'a [u8], row: &'a [u8]) -> Result<RowRef<'a
 
 impl View for Rows<'_> {
     fn live(&self, key: &[u8]) -> Result<Option<Version>, Fault> {
-        let Some(row) = self.reads.get(Column::Latest, key)? else { return Ok(None) };
+        let Some(row) = self.reads.get(Column::Latest, key)? else {
+            return Ok(None);
+        };
         codec::take_version(row).map(Some).ok_or_else(|| codec::bad_row(Column::Latest, key))
     }
 

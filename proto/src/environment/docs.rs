@@ -48,17 +48,8 @@ pub fn markdown() -> String {
 }
 
 fn markdown_row(row: &Variable) -> String {
-    let default = if row.default.is_empty() {
-        String::new()
-    } else {
-        format!("`{}`", row.default)
-    };
-    format!(
-        "| `{}` | {} | {default} | {} |\n",
-        row.name,
-        row.kind.words(),
-        row.sentence
-    )
+    let default = if row.default.is_empty() { String::new() } else { format!("`{}`", row.default) };
+    format!("| `{}` | {} | {default} | {} |\n", row.name, row.kind.words(), row.sentence)
 }
 
 /// The variables of a process, as `--help` shows them.

@@ -19,10 +19,7 @@ pub enum Mistake {
     NotUtf8 { name: &'static str },
     /// The value is not printed: it may be a secret.
     #[error("{name}: there is no such variable{}", nearest.map(suggestion).unwrap_or_default())]
-    Unknown {
-        name: String,
-        nearest: Option<&'static str>,
-    },
+    Unknown { name: String, nearest: Option<&'static str> },
     #[error("METASTORE_ENV_FILE=\"{}\": cannot be read: {reason}", path.display())]
     FileUnreadable { path: PathBuf, reason: String },
     #[error("{}:{line}: needs NAME=VALUE, or # and a comment", path.display())]
@@ -74,10 +71,7 @@ impl fmt::Display for Given {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Warning {
     #[error("{name} is ignored: {reason}")]
-    Ignored {
-        name: &'static str,
-        reason: &'static str,
-    },
+    Ignored { name: &'static str, reason: &'static str },
     #[error("{name} is not read{}", ours.map(instead).unwrap_or_default())]
     EtcdVariable {
         name: String,

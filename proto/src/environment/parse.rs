@@ -46,9 +46,7 @@ pub(super) fn duration(text: &str) -> Parsed<Duration> {
 /// The first number with its unit, and the rest of the text.
 fn duration_part(text: &str) -> Parsed<(Duration, &str)> {
     let (number, after) = split_digits(text);
-    let end = after
-        .find(|c: char| c.is_ascii_digit())
-        .unwrap_or(after.len());
+    let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
     let (unit, rest) = after.split_at(end);
     let part = number.parse().ok().zip(duration_unit(unit));
     part.map(|(number, unit): (u32, Duration)| (unit.saturating_mul(number), rest))
@@ -88,9 +86,7 @@ pub(super) fn bytes(text: &str) -> Parsed<u64> {
     let (number, unit) = split_digits(text);
     let number: u64 = number.parse().map_err(|_| needs())?;
     let factor = byte_unit(unit.trim_start()).ok_or_else(needs)?;
-    number
-        .checked_mul(factor)
-        .ok_or_else(|| "needs fewer bytes".to_owned())
+    number.checked_mul(factor).ok_or_else(|| "needs fewer bytes".to_owned())
 }
 
 fn byte_unit(unit: &str) -> Option<u64> {
@@ -127,10 +123,7 @@ pub(super) fn signed_bytes(text: &str) -> Parsed<i64> {
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
-    text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    )
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 /// A whole number in this range.
@@ -140,11 +133,7 @@ where
 {
     move |text| match text.parse() {
         Ok(given) if range.contains(&given) => Ok(given),
-        _ => Err(format!(
-            "needs a whole number from {} to {}",
-            range.start(),
-            range.end()
-        )),
+        _ => Err(format!("needs a whole number from {} to {}", range.start(), range.end())),
     }
 }
 
@@ -159,8 +148,7 @@ pub(super) fn boolean(text: &str) -> Parsed<bool> {
 
 /// An IP address with a port.
 pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
-    text.parse()
-        .map_err(|_| "needs an IP address and a port, for example [::]:2381".to_owned())
+    text.parse().map_err(|_| "needs an IP address and a port, for example [::]:2381".to_owned())
 }
 
 /// URLs to tell others, as etcd prints them: without a trailing slash, sorted, each once.
@@ -189,11 +177,7 @@ fn listen_url(text: &str) -> Parsed<ListenUrl> {
         Err(_) if url.host.eq_ignore_ascii_case("localhost") => ListenHost::Localhost,
         Err(_) => return Err("needs an IP address or localhost to listen on".to_owned()),
     };
-    Ok(ListenUrl {
-        text: url.text,
-        host,
-        port: url.port,
-    })
+    Ok(ListenUrl { text: url.text, host, port: url.port })
 }
 
 /// `name=url` pairs, in the order given.
@@ -206,10 +190,7 @@ pub(super) fn members(text: &str) -> Parsed<Vec<(String, String)>> {
 
 /// The items of a comma-separated list, which must not be empty.
 fn each<T>(text: &str, parse: impl Fn(&str) -> Parsed<T>) -> Parsed<Vec<T>> {
-    let items = text
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty());
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     let parsed = items.map(parse).collect::<Parsed<Vec<T>>>()?;
     match parsed.is_empty() {
         true => Err("needs at least one http://host:port".to_owned()),
@@ -243,11 +224,7 @@ fn url(text: &str) -> Parsed<Url> {
         None if is_host(host) => host,
         None => return Err(needs()),
     };
-    Ok(Url {
-        host: bare.to_owned(),
-        port,
-        text: format!("http://{host}:{port}"),
-    })
+    Ok(Url { host: bare.to_owned(), port, text: format!("http://{host}:{port}") })
 }
 
 fn ipv6(opened: &str) -> Option<&str> {

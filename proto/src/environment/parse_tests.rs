@@ -16,24 +16,8 @@ fn a_duration_is_a_sum_of_numbers_with_units() {
 
 #[test]
 fn a_duration_needs_units() {
-    for text in [
-        "",
-        "5",
-        "s",
-        "1.5h",
-        "-1s",
-        "10 s",
-        "1h30",
-        "5x",
-        "99999999999s",
-        "１s",
-    ] {
-        assert!(
-            duration(text)
-                .unwrap_err()
-                .contains("needs a number with a unit"),
-            "{text}"
-        );
+    for text in ["", "5", "s", "1.5h", "-1s", "10 s", "1h30", "5x", "99999999999s", "１s"] {
+        assert!(duration(text).unwrap_err().contains("needs a number with a unit"), "{text}");
     }
 }
 
@@ -41,11 +25,7 @@ fn a_duration_needs_units() {
 fn a_duration_beyond_a_year_is_refused() {
     assert!(duration("8760h").is_ok());
     for text in ["8761h", "8760h1us", "4294967295h", "4294967295h4294967295h"] {
-        assert_eq!(
-            duration(text),
-            Err("needs at most a year, 8760h".to_owned()),
-            "{text}"
-        );
+        assert_eq!(duration(text), Err("needs at most a year, 8760h".to_owned()), "{text}");
     }
 }
 
@@ -73,18 +53,8 @@ fn sizes_have_binary_and_decimal_units() {
     assert_eq!(bytes("2GB"), Ok(2_000_000_000));
     assert_eq!(bytes("3 kb"), Ok(3000));
     assert_eq!(bytes("7B"), Ok(7));
-    for text in [
-        "",
-        "MiB",
-        "1.5GiB",
-        "-1",
-        "5 apples",
-        "99999999999999999999",
-    ] {
-        assert!(
-            bytes(text).unwrap_err().contains("needs a number of bytes"),
-            "{text}"
-        );
+    for text in ["", "MiB", "1.5GiB", "-1", "5 apples", "99999999999999999999"] {
+        assert!(bytes(text).unwrap_err().contains("needs a number of bytes"), "{text}");
     }
     assert_eq!(bytes("99999999999TiB"), Err("needs fewer bytes".to_owned()));
 }
@@ -92,10 +62,7 @@ fn sizes_have_binary_and_decimal_units() {
 #[test]
 fn sizes_may_have_a_range_or_a_sign() {
     assert_eq!(bytes_in(1..=1024)("1KiB"), Ok(1024));
-    assert_eq!(
-        bytes_in(1..=1024)("0"),
-        Err("needs 1 to 1024 bytes".to_owned())
-    );
+    assert_eq!(bytes_in(1..=1024)("0"), Err("needs 1 to 1024 bytes".to_owned()));
     assert_eq!(signed_bytes("-1"), Ok(-1));
     assert_eq!(signed_bytes("8GiB"), Ok(8 << 30));
     assert!(signed_bytes("18446744073709551615").is_err());
@@ -132,10 +99,7 @@ fn an_address_is_an_ip_and_a_port() {
 fn advertised_urls_are_normalised_sorted_and_unique() {
     let urls = advertised_urls(" HTTP://b.example:2379/ ,http://a:1,,http://b.example:2379");
     assert_eq!(urls.unwrap(), ["http://a:1", "http://b.example:2379"]);
-    assert_eq!(
-        advertised_urls("http://[::1]:2379").unwrap(),
-        ["http://[::1]:2379"]
-    );
+    assert_eq!(advertised_urls("http://[::1]:2379").unwrap(), ["http://[::1]:2379"]);
 }
 
 #[test]
@@ -155,12 +119,7 @@ fn a_url_that_is_not_a_host_and_a_port_is_refused() {
         "unix:///tmp/socket:1",
     ];
     for text in bad {
-        assert!(
-            advertised_urls(text)
-                .unwrap_err()
-                .contains("needs http://host:port"),
-            "{text}"
-        );
+        assert!(advertised_urls(text).unwrap_err().contains("needs http://host:port"), "{text}");
     }
     assert!(advertised_urls(" , ").unwrap_err().contains("at least one"));
 }
@@ -176,20 +135,10 @@ fn listening_is_on_addresses_or_localhost() {
     let urls = listen_urls("http://localhost:2379,http://[::]:1,http://10.0.0.1:0/").unwrap();
     let addresses: Vec<_> = urls.iter().flat_map(ListenUrl::addresses).collect();
     let printed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        printed,
-        ["127.0.0.1:2379", "[::1]:2379", "[::]:1", "10.0.0.1:0"]
-    );
-    assert_eq!(
-        listen_urls("http://localhost:1,http://localhost:1/")
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(printed, ["127.0.0.1:2379", "[::1]:2379", "[::]:1", "10.0.0.1:0"]);
+    assert_eq!(listen_urls("http://localhost:1,http://localhost:1/").unwrap().len(), 1);
     assert!(
-        listen_urls("http://example.com:2379")
-            .unwrap_err()
-            .contains("IP address or localhost")
+        listen_urls("http://example.com:2379").unwrap_err().contains("IP address or localhost")
     );
 }
 

@@ -24,31 +24,19 @@ pub fn read(
     let mut findings = Findings::default();
     let given = findings.gather(vars, file);
     let known = findings.known(given);
-    let Findings {
-        mut mistakes,
-        mut warnings,
-    } = findings;
+    let Findings { mut mistakes, mut warnings } = findings;
 
     let effective = TABLE.iter().filter(|row| row.standing == Standing::Read);
-    let effective = effective
-        .map(|row| Effective::new(row, known.get(row.name)))
-        .collect();
-    let texts = known
-        .into_iter()
-        .map(|(name, (text, _))| (name.to_owned(), text));
-    let texts: Texts = envy::prefixed(PREFIX)
-        .from_iter(texts)
-        .expect("a struct of optional texts takes any");
+    let effective = effective.map(|row| Effective::new(row, known.get(row.name))).collect();
+    let texts = known.into_iter().map(|(name, (text, _))| (name.to_owned(), text));
+    let texts: Texts =
+        envy::prefixed(PREFIX).from_iter(texts).expect("a struct of optional texts takes any");
     let fields = Fields::from(texts);
 
     let settings = Settings::parse(&fields, effective, &mut mistakes);
     mistakes.extend(check::mistakes(&fields, &settings, &mistakes));
     warnings.extend(check::warnings(&fields, &settings));
-    if mistakes.is_empty() {
-        Ok((settings, warnings))
-    } else {
-        Err(mistakes)
-    }
+    if mistakes.is_empty() { Ok((settings, warnings)) } else { Err(mistakes) }
 }
 
 /// Where the text in force comes from.
@@ -71,11 +59,7 @@ impl Effective {
     fn new(variable: &'static Variable, known: Option<&(String, Source)>) -> Self {
         let default = || (variable.default.to_owned(), Source::Default);
         let (text, source) = known.cloned().unwrap_or_else(default);
-        Self {
-            variable,
-            source,
-            text,
-        }
+        Self { variable, source, text }
     }
 }
 
@@ -134,10 +118,7 @@ impl Findings {
         let mut lines = BTreeMap::new();
         let content = file(path).unwrap_or_else(|error| {
             let reason = error.to_string();
-            self.mistakes.push(Mistake::FileUnreadable {
-                path: path.to_owned(),
-                reason,
-            });
+            self.mistakes.push(Mistake::FileUnreadable { path: path.to_owned(), reason });
             String::new()
         });
         for (line, content) in (1..).zip(content.lines().map(str::trim)) {
@@ -145,15 +126,9 @@ impl Findings {
                 continue;
             }
             match assignment(content) {
-                None => self.mistakes.push(Mistake::FileLine {
-                    path: path.to_owned(),
-                    line,
-                }),
+                None => self.mistakes.push(Mistake::FileLine { path: path.to_owned(), line }),
                 Some((ENV_FILE, _)) => {
-                    self.mistakes.push(Mistake::FileInFile {
-                        path: path.to_owned(),
-                        line,
-                    });
+                    self.mistakes.push(Mistake::FileInFile { path: path.to_owned(), line });
                 }
                 Some((name, text)) => _ = lines.insert(name.to_owned(), text.to_owned()),
             }
@@ -167,10 +142,7 @@ impl Findings {
             match (Variable::find(&name), text) {
                 (Some(row), text) => match (row.standing, text) {
                     (Standing::Ignored(reason), _) => {
-                        self.warnings.push(Warning::Ignored {
-                            name: row.name,
-                            reason,
-                        });
+                        self.warnings.push(Warning::Ignored { name: row.name, reason });
                     }
                     (Standing::Read, Some(text)) => _ = known.insert(row.name, (text, source)),
                     (Standing::Read, None) => {
@@ -189,9 +161,7 @@ impl Findings {
         }
         if let Some(flag) = name.strip_prefix(ETCD_PREFIX) {
             let ours = Variable::find(&format!("{PREFIX}{flag}"));
-            let ours = ours
-                .filter(|row| row.standing == Standing::Read)
-                .map(|row| row.name);
+            let ours = ours.filter(|row| row.standing == Standing::Read).map(|row| row.name);
             self.warnings.push(Warning::EtcdVariable { name, ours });
         } else {
             let nearest = nearest(&name);
@@ -214,10 +184,9 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
     let (name, text) = line.split_once('=')?;
     let (name, text) = (name.trim_end(), text.trim_start());
     let is_name = !name.is_empty() && !name.contains(char::is_whitespace);
-    let unquoted = ['"', '\''].into_iter().find_map(|quote| {
-        text.strip_prefix(quote)
-            .and_then(|opened| opened.strip_suffix(quote))
-    });
+    let unquoted = ['"', '\'']
+        .into_iter()
+        .find_map(|quote| text.strip_prefix(quote).and_then(|opened| opened.strip_suffix(quote)));
     is_name.then_some((name, unquoted.unwrap_or(text)))
 }
 
@@ -227,9 +196,7 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
 /// METASTORE_SERVICE_PORT_CLIENT, METASTORE_PORT, METASTORE_PORT_2379_TCP and
 /// METASTORE_PORT_2379_TCP_ADDR (_PORT, _PROTO); for `metastore-client` the same, longer.
 fn is_service_link(name: &str, text: &str) -> bool {
-    let is_url = ["tcp://", "udp://", "sctp://"]
-        .iter()
-        .any(|scheme| text.starts_with(scheme));
+    let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
     name.ends_with("_SERVICE_HOST")
         || name.ends_with("_SERVICE_PORT")
         || name.contains("_SERVICE_PORT_")
@@ -248,21 +215,16 @@ fn is_numbered_port(tail: &str) -> bool {
     !number.is_empty()
         && number.bytes().all(|byte| byte.is_ascii_digit())
         && ["TCP", "UDP", "SCTP"].contains(&protocol)
-        && words
-            .next()
-            .is_none_or(|detail| ["PROTO", "PORT", "ADDR"].contains(&detail))
+        && words.next().is_none_or(|detail| ["PROTO", "PORT", "ADDR"].contains(&detail))
         && words.next().is_none()
 }
 
 /// The variable that is most alike, if it is alike at all.
 fn nearest(name: &str) -> Option<&'static str> {
     let typed = name.strip_prefix(PREFIX)?.to_uppercase();
-    let known = TABLE
-        .iter()
-        .filter_map(|row| Some((row.name, row.name.strip_prefix(PREFIX)?)));
-    let (distance, nearest) = known
-        .map(|(full, known)| (edit_distance(&typed, known), full))
-        .min()?;
+    let known = TABLE.iter().filter_map(|row| Some((row.name, row.name.strip_prefix(PREFIX)?)));
+    let (distance, nearest) =
+        known.map(|(full, known)| (edit_distance(&typed, known), full)).min()?;
     (distance <= (typed.len() / 4).max(1)).then_some(nearest)
 }
 

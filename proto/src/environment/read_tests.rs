@@ -20,9 +20,7 @@ fn with_file(vars: &[(&str, &str)], content: &str) -> Outcome {
 }
 
 fn owned(vars: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
-    vars.iter()
-        .map(|(name, text)| (name.into(), text.into()))
-        .collect()
+    vars.iter().map(|(name, text)| (name.into(), text.into())).collect()
 }
 
 fn settings(vars: &[(&str, &str)]) -> Settings {
@@ -36,44 +34,21 @@ fn mistakes(vars: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn printed(outcome: Outcome) -> Vec<String> {
-    outcome
-        .unwrap_err()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    outcome.unwrap_err().iter().map(ToString::to_string).collect()
 }
 
 fn warnings(vars: &[(&str, &str)]) -> Vec<String> {
-    with(vars)
-        .unwrap()
-        .1
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    with(vars).unwrap().1.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn nothing_set_is_a_single_member_on_localhost() {
     let settings = settings(&[("PATH", "/bin"), ("HOME", "/root")]);
-    let MemberSettings {
-        name,
-        data_dir,
-        cluster_token,
-        ..
-    } = &settings.member;
-    assert_eq!(
-        (name.as_str(), cluster_token.as_str()),
-        ("default", "metastore-cluster")
-    );
+    let MemberSettings { name, data_dir, cluster_token, .. } = &settings.member;
+    assert_eq!((name.as_str(), cluster_token.as_str()), ("default", "metastore-cluster"));
     assert_eq!(data_dir, Path::new("./data"));
-    assert_eq!(
-        settings.member.advertise_client_urls,
-        ["http://localhost:2379"]
-    );
-    assert_eq!(
-        settings.member.advertise_peer_urls,
-        ["http://localhost:2380"]
-    );
+    assert_eq!(settings.member.advertise_client_urls, ["http://localhost:2379"]);
+    assert_eq!(settings.member.advertise_peer_urls, ["http://localhost:2380"]);
     assert_eq!(settings.listen.client_urls[0].addresses().len(), 2);
     assert_eq!(settings.admin.socket, Path::new("./data/admin.sock"));
     assert_eq!(settings.log.level, LogLevel::Info);
@@ -82,36 +57,21 @@ fn nothing_set_is_a_single_member_on_localhost() {
 
 #[test]
 fn limits_and_times_of_core_are_those_of_the_table() {
-    let Settings {
-        listen,
-        raft,
-        store,
-        limits,
-        watch,
-        ..
-    } = settings(&[]);
+    let Settings { listen, raft, store, limits, watch, .. } = settings(&[]);
     assert_eq!(listen.max_concurrent_streams, u32::MAX);
     assert_eq!(raft.heartbeat_interval, Duration::from_millis(100));
     assert_eq!(raft.election_timeout, Duration::from_secs(1));
     assert_eq!(raft.snapshot_catchup_entries, 5000);
     assert_eq!((store.quota_bytes, store.block_cache_bytes), (0, 64 << 20));
     assert_eq!(store.ballast_bytes, 128 << 20);
-    assert_eq!(
-        (limits.max_request_bytes, limits.max_txn_ops),
-        (1_572_864, 128)
-    );
+    assert_eq!((limits.max_request_bytes, limits.max_txn_ops), (1_572_864, 128));
     assert_eq!(watch.progress_notify_interval, Duration::from_secs(600));
 }
 
 #[test]
 fn the_sidecar_compacts_by_default() {
-    let SidecarSettings {
-        listen,
-        auto_compact,
-        keep_revisions,
-        keep_duration,
-        ..
-    } = settings(&[]).sidecar;
+    let SidecarSettings { listen, auto_compact, keep_revisions, keep_duration, .. } =
+        settings(&[]).sidecar;
     assert_eq!(listen.to_string(), "[::]:2381");
     assert!(auto_compact);
     assert_eq!(keep_revisions, 100_000);
@@ -157,20 +117,13 @@ fn each_variable_is_checked() {
             _ => "=",
         };
         let reported = mistakes(&[(row.name, bad)]);
-        assert!(
-            reported.iter().any(|mistake| mistake.starts_with(row.name)),
-            "{}",
-            row.name
-        );
+        assert!(reported.iter().any(|mistake| mistake.starts_with(row.name)), "{}", row.name);
     }
 }
 
 #[test]
 fn an_empty_value_is_not_set() {
-    let settings = settings(&[
-        ("METASTORE_NAME", ""),
-        ("METASTORE_HEARTBEAT_INTERVAL", "  "),
-    ]);
+    let settings = settings(&[("METASTORE_NAME", ""), ("METASTORE_HEARTBEAT_INTERVAL", "  ")]);
     assert_eq!(settings.member.name, "default");
     assert_eq!(settings.raft.heartbeat_interval, Duration::from_millis(100));
 }
@@ -179,25 +132,13 @@ fn an_empty_value_is_not_set() {
 fn the_election_timeout_is_five_heartbeats_or_more() {
     let reported = mistakes(&[("METASTORE_ELECTION_TIMEOUT", "499")]);
     let needs = "needs at least five times METASTORE_HEARTBEAT_INTERVAL, which is 100ms";
-    assert_eq!(
-        reported,
-        [format!("METASTORE_ELECTION_TIMEOUT=\"499\": {needs}")]
-    );
+    assert_eq!(reported, [format!("METASTORE_ELECTION_TIMEOUT=\"499\": {needs}")]);
     assert!(with(&[("METASTORE_ELECTION_TIMEOUT", "500")]).is_ok());
     let reported = mistakes(&[("METASTORE_ELECTION_TIMEOUT", "51s")]);
-    assert_eq!(
-        reported,
-        ["METASTORE_ELECTION_TIMEOUT=\"51s\": needs at most 50s"]
-    );
+    assert_eq!(reported, ["METASTORE_ELECTION_TIMEOUT=\"51s\": needs at most 50s"]);
     let reported = mistakes(&[("METASTORE_HEARTBEAT_INTERVAL", "0")]);
-    assert_eq!(
-        reported,
-        ["METASTORE_HEARTBEAT_INTERVAL=\"0\": needs at least 1ms"]
-    );
-    assert_eq!(
-        mistakes(&[("METASTORE_HEARTBEAT_INTERVAL", "8760h")]).len(),
-        1
-    );
+    assert_eq!(reported, ["METASTORE_HEARTBEAT_INTERVAL=\"0\": needs at least 1ms"]);
+    assert_eq!(mistakes(&[("METASTORE_HEARTBEAT_INTERVAL", "8760h")]).len(), 1);
 }
 
 #[test]
@@ -213,32 +154,20 @@ fn a_rule_is_silent_about_values_that_are_mistakes_themselves() {
 #[test]
 fn the_admin_socket_must_fit_its_address() {
     let fits = format!("/{}", "x".repeat(106));
-    assert_eq!(
-        settings(&[("METASTORE_ADMIN_SOCKET", &fits)]).admin.socket,
-        Path::new(&fits)
-    );
+    assert_eq!(settings(&[("METASTORE_ADMIN_SOCKET", &fits)]).admin.socket, Path::new(&fits));
     let long = format!("{fits}y");
     let reported = mistakes(&[("METASTORE_ADMIN_SOCKET", &long)]);
     assert!(reported[0].ends_with("needs a path of at most 107 bytes, not 108"));
     let reported = mistakes(&[("METASTORE_DATA_DIR", &fits)]);
     assert!(reported[0].contains("set METASTORE_ADMIN_SOCKET to a path of at most 107 bytes"));
-    assert!(
-        with(&[
-            ("METASTORE_DATA_DIR", &fits),
-            ("METASTORE_ADMIN_SOCKET", "/s")
-        ])
-        .is_ok()
-    );
+    assert!(with(&[("METASTORE_DATA_DIR", &fits), ("METASTORE_ADMIN_SOCKET", "/s")]).is_ok());
 }
 
 #[test]
 fn the_initial_cluster_is_this_member_or_nobody() {
     let me = [
         ("METASTORE_NAME", "a"),
-        (
-            "METASTORE_INITIAL_ADVERTISE_PEER_URLS",
-            "http://h:1,http://h:2/",
-        ),
+        ("METASTORE_INITIAL_ADVERTISE_PEER_URLS", "http://h:1,http://h:2/"),
     ];
     let cluster = |text| with(&[&me[..], &[("METASTORE_INITIAL_CLUSTER", text)]].concat());
     assert!(cluster("a=http://h:2/,a=http://h:1").is_ok());
@@ -259,10 +188,7 @@ fn an_unknown_variable_is_a_mistake_and_its_value_is_not_printed() {
           the nearest is METASTORE_KEEP_REVISIONS"]
     );
     let reported = mistakes(&[("METASTORE_CERT_FILE", "/x"), ("METASTORE_Name", "x")]);
-    assert_eq!(
-        reported[0],
-        "METASTORE_CERT_FILE: there is no such variable"
-    );
+    assert_eq!(reported[0], "METASTORE_CERT_FILE: there is no such variable");
     assert!(reported[1].ends_with("the nearest is METASTORE_NAME"));
 }
 
@@ -313,10 +239,7 @@ fn an_ignored_variable_is_a_warning_with_the_reason() {
 fn advertising_any_address_is_a_warning() {
     let listen = ("METASTORE_LISTEN_CLIENT_URLS", "http://0.0.0.0:2379");
     assert_eq!(warnings(&[listen]).len(), 1);
-    assert_eq!(
-        warnings(&[listen, ("METASTORE_ADVERTISE_CLIENT_URLS", "http://a:2379")]).len(),
-        0
-    );
+    assert_eq!(warnings(&[listen, ("METASTORE_ADVERTISE_CLIENT_URLS", "http://a:2379")]).len(), 0);
 }
 
 #[test]
@@ -359,11 +282,7 @@ fn the_process_environment_wins_over_the_file() {
     assert_eq!(settings.member.name, "from file");
     assert_eq!(settings.log.level, LogLevel::Debug);
     assert_eq!(settings.limits.max_txn_ops, 8);
-    assert_eq!(
-        settings.metrics,
-        MetricsDetail::Extensive,
-        "empty is not set"
-    );
+    assert_eq!(settings.metrics, MetricsDetail::Extensive, "empty is not set");
 }
 
 #[test]
@@ -382,10 +301,7 @@ fn mistakes_in_the_file_name_the_line() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_a_mistake() {
-    let reported = mistakes(&[
-        ("METASTORE_ENV_FILE", "/nowhere"),
-        ("METASTORE_METRICS", "x"),
-    ]);
+    let reported = mistakes(&[("METASTORE_ENV_FILE", "/nowhere"), ("METASTORE_METRICS", "x")]);
     assert!(reported[0].starts_with("METASTORE_ENV_FILE=\"/nowhere\": cannot be read: "));
     assert_eq!(reported.len(), 2);
 }
@@ -395,13 +311,7 @@ fn the_effective_values_say_where_they_come_from() {
     let vars = [("METASTORE_NAME", "a")];
     let (settings, _) = with_file(&vars, "METASTORE_METRICS=extensive").unwrap();
     let lines: Vec<_> = settings.effective.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        lines.len(),
-        TABLE
-            .iter()
-            .filter(|row| row.standing == Standing::Read)
-            .count()
-    );
+    assert_eq!(lines.len(), TABLE.iter().filter(|row| row.standing == Standing::Read).count());
     assert_eq!(lines[0], "METASTORE_NAME=a (environment)");
     assert!(lines.contains(&"METASTORE_METRICS=extensive (file)".to_owned()));
     assert!(lines.contains(&"METASTORE_MAX_TXN_OPS=128 (default)".to_owned()));

@@ -77,10 +77,7 @@ impl ListenUrl {
             ListenHost::Localhost => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             ListenHost::Ip(ip) => vec![ip],
         };
-        hosts
-            .into_iter()
-            .map(|host| SocketAddr::new(host, self.port))
-            .collect()
+        hosts.into_iter().map(|host| SocketAddr::new(host, self.port)).collect()
     }
 }
 
@@ -210,10 +207,7 @@ impl Settings {
             log: LogSettings::parse(fields, mistakes),
             admin: AdminSettings::parse(fields, mistakes),
             sidecar: SidecarSettings::parse(fields, mistakes),
-            env_file: fields
-                .env_file
-                .take_optional(mistakes, parse::text)
-                .map(PathBuf::from),
+            env_file: fields.env_file.take_optional(mistakes, parse::text).map(PathBuf::from),
             effective,
         }
     }
@@ -222,11 +216,7 @@ impl Settings {
 impl MemberSettings {
     fn parse(fields: &Fields, listen: &ListenSettings, mistakes: &mut Vec<Mistake>) -> Self {
         let listened = || {
-            let mut urls: Vec<_> = listen
-                .client_urls
-                .iter()
-                .map(|url| url.text.clone())
-                .collect();
+            let mut urls: Vec<_> = listen.client_urls.iter().map(|url| url.text.clone()).collect();
             urls.sort();
             urls
         };
@@ -249,9 +239,7 @@ impl ListenSettings {
     fn parse(fields: &Fields, mistakes: &mut Vec<Mistake>) -> Self {
         Self {
             client_urls: fields.listen_client_urls.take(mistakes, parse::listen_urls),
-            serving_threads: fields
-                .serving_threads
-                .take(mistakes, parse::count(0..=1024)),
+            serving_threads: fields.serving_threads.take(mistakes, parse::count(0..=1024)),
             max_concurrent_streams: fields
                 .max_concurrent_streams
                 .take(mistakes, parse::count(1..=u32::MAX)),
@@ -263,9 +251,7 @@ impl ListenSettings {
 impl RaftSettings {
     fn parse(fields: &Fields, mistakes: &mut Vec<Mistake>) -> Self {
         Self {
-            heartbeat_interval: fields
-                .heartbeat_interval
-                .take(mistakes, parse::milliseconds),
+            heartbeat_interval: fields.heartbeat_interval.take(mistakes, parse::milliseconds),
             election_timeout: fields.election_timeout.take(mistakes, parse::milliseconds),
             snapshot_catchup_entries: fields
                 .snapshot_catchup_entries
@@ -277,9 +263,7 @@ impl RaftSettings {
 impl StoreSettings {
     fn parse(fields: &Fields, mistakes: &mut Vec<Mistake>) -> Self {
         Self {
-            quota_bytes: fields
-                .quota_backend_bytes
-                .take(mistakes, parse::signed_bytes),
+            quota_bytes: fields.quota_backend_bytes.take(mistakes, parse::signed_bytes),
             block_cache_bytes: fields.block_cache_bytes.take(mistakes, parse::bytes),
             ballast_bytes: fields.ballast_bytes.take(mistakes, parse::bytes),
         }
@@ -292,9 +276,7 @@ impl LimitSettings {
             max_request_bytes: fields
                 .max_request_bytes
                 .take(mistakes, parse::bytes_in(1..=1 << 30)),
-            max_txn_ops: fields
-                .max_txn_ops
-                .take(mistakes, parse::count(1..=1_000_000)),
+            max_txn_ops: fields.max_txn_ops.take(mistakes, parse::count(1..=1_000_000)),
         }
     }
 }
@@ -320,10 +302,7 @@ impl LogSettings {
 
 impl AdminSettings {
     fn parse(fields: &Fields, mistakes: &mut Vec<Mistake>) -> Self {
-        let given = fields
-            .admin_socket
-            .take_optional(mistakes, parse::text)
-            .map(PathBuf::from);
+        let given = fields.admin_socket.take_optional(mistakes, parse::text).map(PathBuf::from);
         Self {
             socket: given
                 .unwrap_or_else(|| PathBuf::from(fields.data_dir.text()).join("admin.sock")),
@@ -337,9 +316,7 @@ impl SidecarSettings {
         Self {
             listen: fields.sidecar_listen.take(mistakes, parse::address),
             auto_compact: fields.auto_compact.take(mistakes, parse::boolean),
-            keep_revisions: fields
-                .keep_revisions
-                .take(mistakes, parse::count(1..=i64::MAX)),
+            keep_revisions: fields.keep_revisions.take(mistakes, parse::count(1..=i64::MAX)),
             keep_duration: fields.keep_duration.take(mistakes, parse::duration),
             check_interval: fields.check_interval.take(mistakes, second()),
             observe_interval: fields

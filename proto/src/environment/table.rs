@@ -114,9 +114,7 @@ impl Field {
         if self.text().is_empty() {
             return None;
         }
-        parse(self.text())
-            .map_err(|needs| mistakes.push(self.mistake(needs)))
-            .ok()
+        parse(self.text()).map_err(|needs| mistakes.push(self.mistake(needs))).ok()
     }
 
     pub(super) fn mistake(&self, needs: impl Into<String>) -> Mistake {
@@ -124,11 +122,7 @@ impl Field {
             Kind::Secret => Given::Secret,
             _ => Given::Text(self.text().to_owned()),
         };
-        Mistake::Value {
-            name: self.variable.name,
-            value,
-            needs: needs.into(),
-        }
+        Mistake::Value { name: self.variable.name, value, needs: needs.into() }
     }
 }
 
@@ -339,24 +333,14 @@ mod tests {
         for (at, row) in TABLE.iter().enumerate() {
             assert_eq!(row.name, row.name.to_uppercase());
             assert!(row.name.starts_with(PREFIX));
-            assert!(
-                !TABLE[..at].iter().any(|other| other.name == row.name),
-                "{}",
-                row.name
-            );
+            assert!(!TABLE[..at].iter().any(|other| other.name == row.name), "{}", row.name);
         }
     }
 
     #[test]
     fn the_value_of_a_secret_is_never_printed() {
-        let variable = Variable {
-            kind: Kind::Secret,
-            ..Fields::name("METASTORE_TOKEN")
-        };
-        let field = Field {
-            variable,
-            text: Some("hunter2".to_owned()),
-        };
+        let variable = Variable { kind: Kind::Secret, ..Fields::name("METASTORE_TOKEN") };
+        let field = Field { variable, text: Some("hunter2".to_owned()) };
         let printed = field.mistake("needs more letters").to_string();
         assert_eq!(printed, "METASTORE_TOKEN=***: needs more letters");
     }

@@ -33,6 +33,7 @@ _RULES = [
 ]
 
 _HEADER_FIELDS = re.compile(r'"ClusterID" : .*\n"MemberID" : .*\n(?:"Revision" : .*\n)?"RaftTerm" : .*\n')
+_REVISION = re.compile(r'"Revision" : \d+\n')
 _TIME_LEFT = [
     re.compile(r"(?P<before>TTL\((?P<granted>\d+)s\), remaining\()(?P<left>\d+)(?P<after>s\))"),
     re.compile(r'(?P<before>"ttl":)(?P<left>\d+)(?P<after>,"granted-ttl":(?P<granted>\d+))'),
@@ -81,21 +82,31 @@ def _parsed(line):
 
 
 def _merge_watch_responses(text):
-    """Events of several revisions may share a response or not, so responses are joined; the last header stays."""
+    """Events of several revisions may share a response or not, so like responses are joined under the last header.
+
+    The revision in a header is the store's when the response was made, and so varies with it: all but the last are dropped.
+    """
     headers = _HEADER_FIELDS.findall(text)
-    if headers:
+    if len({_REVISION.sub("", header) for header in headers}) == 1:
         return _HEADER_FIELDS.sub("", text) + headers[-1]
-    lines, merged = [], None
+    lines = []
     for line in text.splitlines(keepends=True):
         response = _parsed(line) if line.startswith('{"Header"') else None
-        if response is None:
-            lines.append(line)
-            continue
-        events = (merged["Events"] if merged else []) + (response.get("Events") or [])
-        merged = response | {"Events": events}
-    if merged:
-        lines.insert(0, json.dumps(merged, separators=(",", ":"), ensure_ascii=False) + "\n")
-    return "".join(lines)
+        if response and lines and isinstance(lines[-1], dict) and _kind(lines[-1]) == _kind(response):
+            response["Events"] = lines.pop()["Events"] + response["Events"]
+        lines.append(response or line)
+    return "".join(each if isinstance(each, str) else _compact_json(each) + "\n" for each in lines)
+
+
+def _kind(response):
+    """All that two responses must share to be joined."""
+    header = {key: value for key, value in response.get("Header", {}).items() if key != "revision"}
+    has_events = isinstance(response.get("Events"), list)
+    return header, has_events, {key: value for key, value in response.items() if key not in ("Header", "Events")}
+
+
+def _compact_json(value):
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _time_left(match):

@@ -47,7 +47,10 @@ pub fn keys<V: View>(writer: &mut Writer<'_, '_, V>, keys: Vec<Bytes>) -> Result
 fn collect(view: &impl View, delete: &DeleteRange) -> Result<Vec<KeyValue>, Fault> {
     if let Some(key) = delete.range.as_single() {
         let version = view.live(key)?;
-        return Ok(version.map(|version| KeyValue { key: key.clone(), version }).into_iter().collect());
+        return Ok(version
+            .map(|version| KeyValue { key: key.clone(), version })
+            .into_iter()
+            .collect());
     }
     let mut found = Vec::new();
     view.scan(&delete.range, At::Now, &mut |row| {

@@ -19,11 +19,7 @@ pub fn checked<V: View>(
 }
 
 /// Whether the put may happen: its lease exists, and so does the key if a part of it is kept.
-pub fn check(
-    view: &impl View,
-    leases: &Leases,
-    put: &Put,
-) -> Result<Result<(), Rejection>, Fault> {
+pub fn check(view: &impl View, leases: &Leases, put: &Put) -> Result<Result<(), Rejection>, Fault> {
     if put.lease != 0 && !leases.contains(put.lease) {
         return Ok(Err(Rejection::LeaseNotFound(put.lease)));
     }
@@ -34,10 +30,7 @@ pub fn check(
 }
 
 /// Does a put that was checked.
-pub fn run<V: View>(
-    writer: &mut Writer<'_, '_, V>,
-    put: Put,
-) -> Result<Option<KeyValue>, Fault> {
+pub fn run<V: View>(writer: &mut Writer<'_, '_, V>, put: Put) -> Result<Option<KeyValue>, Fault> {
     let old = writer.view().live(&put.key)?;
     let previous = old.clone();
     let seen = previous.as_ref().map(Version::fields).unwrap_or_default();

@@ -49,6 +49,24 @@ fn page(
 ) -> Result<Summary, Fault> {
     let limit = if query.limit > 0 { query.limit } else { i64::MAX };
     let mut taken = 0;
+    let more = read_page(view, query, at, limit, &mut |row| {
+        taken += 1;
+        take(row);
+    })?;
+    let count = if more { view.count(&query.range, at)? } else { taken };
+    Ok(Summary { more, count })
+}
+
+/// Reads the first `limit` rows of a natural query, and counts nothing. Answers whether there
+/// are more.
+pub fn read_page(
+    view: &impl View,
+    query: &Range,
+    at: At,
+    limit: i64,
+    take: &mut dyn FnMut(RowRef<'_>),
+) -> Result<bool, Fault> {
+    let mut taken = 0;
     let mut more = false;
     view.scan(&query.range, at, &mut |row| {
         if taken == limit {
@@ -59,8 +77,7 @@ fn page(
         take(if query.keys_only { without_value(row) } else { row });
         ControlFlow::Continue(())
     })?;
-    let count = if more { view.count(&query.range, at)? } else { taken };
-    Ok(Summary { more, count })
+    Ok(more)
 }
 
 fn arrange(

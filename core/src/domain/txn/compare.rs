@@ -37,6 +37,7 @@ fn holds_for(compare: &Compare, fields: Option<Fields<'_>>) -> bool {
         Operand::Modified(operand) => fields.modified.cmp(operand),
         Operand::Lease(operand) => fields.lease.cmp(operand),
         Operand::Value(_) if missing => return false,
+        Operand::Unknown => Ordering::Equal,
         Operand::Value(operand) => fields.value.cmp(operand.as_ref()),
     };
     match compare.relation {
@@ -44,5 +45,6 @@ fn holds_for(compare: &Compare, fields: Option<Fields<'_>>) -> bool {
         Relation::NotEqual => ordering != Ordering::Equal,
         Relation::Greater => ordering == Ordering::Greater,
         Relation::Less => ordering == Ordering::Less,
+        Relation::Any => true,
     }
 }

@@ -83,10 +83,7 @@ fn readable(context: &Context<'_>, range: &Range) -> Result<(), Rejection> {
     compact::readable(asked, compacted, context.now).map(|_at| ())
 }
 
-fn execute<V: View>(
-    writer: &mut Writer<'_, '_, V>,
-    chosen: Chosen,
-) -> Result<TxnResponse, Fault> {
+fn execute<V: View>(writer: &mut Writer<'_, '_, V>, chosen: Chosen) -> Result<TxnResponse, Fault> {
     let mut results = Vec::with_capacity(chosen.steps.len());
     for step in chosen.steps {
         results.push(match step {

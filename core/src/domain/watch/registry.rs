@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
-use super::range_index::RangeIndex;
 use super::Spec;
+use super::range_index::RangeIndex;
 
 /// Names a watcher on one serving thread; never reused there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,8 +43,12 @@ impl Registry {
     }
 
     pub fn remove(&mut self, spec: &Spec, watcher: WatcherId) {
-        let Some(&id) = self.by_spec.get(spec) else { return };
-        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(&id) = self.by_spec.get(spec) else {
+            return;
+        };
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
         group.watchers.remove(&watcher);
         if group.watchers.is_empty() {
             self.groups.remove(&id);

@@ -1,0 +1,173 @@
+//! One serving thread: the requests that wait on it, its watchers, and what the replica sends it.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tonic::Status;
+
+use super::context::Context;
+use super::etcd::status;
+use super::etcd::watch::Watching;
+use super::waiting::Waiting;
+use crate::domain::effects::Response;
+use crate::domain::{Command, Rejection};
+use crate::replica::{Answer, EventBatch, Input, Outcome, Unavailable};
+
+/// Bytes of events that may wait for a serving thread; beyond, its watchers read them from disk.
+const EVENT_BYTES_MAX: usize = 64 << 20;
+
+/// The mailbox of a serving thread: filled by the consensus thread, one message a turn.
+#[derive(Debug, Default)]
+pub struct EdgePort {
+    mail: Mutex<Mail>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Mail {
+    answers: Vec<Answer>,
+    reads: Vec<u64>,
+    batches: Vec<Arc<EventBatch>>,
+    event_bytes: usize,
+    /// Events up to this revision were thrown away.
+    gap: i64,
+}
+
+impl EdgePort {
+    /// Puts the answers and events of one turn in.
+    pub fn deliver(&self, answers: Vec<Answer>, reads: Vec<u64>, batches: &[Arc<EventBatch>]) {
+        let mut mail = self.mail.lock();
+        mail.answers.extend(answers);
+        mail.reads.extend(reads);
+        for batch in batches {
+            mail.event_bytes += batch.events.iter().map(weight).sum::<usize>();
+            mail.batches.push(Arc::clone(batch));
+        }
+        if mail.event_bytes > EVENT_BYTES_MAX {
+            mail.gap = mail.batches.last().map_or(mail.gap, |batch| batch.revision);
+            mail.batches.clear();
+            mail.event_bytes = 0;
+        }
+        drop(mail);
+        self.arrived.notify_one();
+    }
+}
+
+fn weight(event: &crate::domain::Event) -> usize {
+    let fields = |version: &Option<_>| {
+        version.as_ref().map_or(0, |version: &crate::domain::Version| version.fields.len())
+    };
+    event.key.len() + fields(&event.version) + fields(&event.previous) + 128
+}
+
+/// A serving thread. Everything here is touched by that thread alone, but for the port.
+#[derive(Debug)]
+pub struct Edge {
+    pub context: Arc<Context>,
+    pub watching: Watching,
+    port: Arc<EdgePort>,
+    proposals: Arc<Waiting<Outcome>>,
+    reads: Arc<Waiting<()>>,
+}
+
+impl Edge {
+    pub fn new(number: usize, context: Arc<Context>, port: Arc<EdgePort>) -> Arc<Self> {
+        Arc::new(Self {
+            watching: Watching::new(&context),
+            context,
+            port,
+            proposals: Waiting::new(number),
+            reads: Waiting::new(number),
+        })
+    }
+
+    /// Hands out what the replica sends, for ever.
+    pub async fn hand_out(self: Arc<Self>) {
+        loop {
+            self.port.arrived.notified().await;
+            let mail = std::mem::take(&mut *self.port.mail.lock());
+            // Events first: whoever hears of its own write may ask for progress at once.
+            if mail.gap > 0 {
+                self.watching.gap(mail.gap);
+            }
+            for batch in &mail.batches {
+                self.watching.publish(batch);
+            }
+            for answer in mail.answers {
+                self.proposals.answer(answer.counter, answer.outcome);
+            }
+            for context in mail.reads {
+                self.reads.answer(context, ());
+            }
+            self.context.board.pending_proposals.store(self.proposals.len(), ordering());
+        }
+    }
+
+    /// Replicates a command and waits until it is applied. Answers what it came to, and the
+    /// newest revision then.
+    pub async fn propose(&self, command: Command) -> Result<(Response, i64), Status> {
+        if !self.context.quota.admits(&command) {
+            self.raise_no_space();
+            return Err(status::rejected(Rejection::NoSpace));
+        }
+        match self.replicate(command).await? {
+            (Ok(response), revision) => Ok((response, revision)),
+            (Err(rejection), _) => Err(status::rejected(rejection)),
+        }
+    }
+
+    async fn replicate(
+        &self,
+        command: Command,
+    ) -> Result<(Result<Response, Rejection>, i64), Status> {
+        let mut ticket = self.proposals.issue();
+        let stamp = self.context.stamp;
+        let proposal = stamp.proposal(ticket.counter, crate::clock::unix_ms(), command);
+        self.context.inbox.put(Input::Propose(proposal)).map_err(status::unavailable)?;
+        let patience = self.context.limits.request_timeout();
+        let outcome = match tokio::time::timeout(patience, ticket.answer()).await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => Outcome::Unavailable(Unavailable::Stopping),
+            Err(_elapsed) => Outcome::Unavailable(Unavailable::TimedOut),
+        };
+        match outcome {
+            Outcome::Decided { result, revision } => Ok((result, revision)),
+            Outcome::Unavailable(unavailable) => {
+                self.context.metrics.proposals_failed.inc();
+                Err(status::unavailable(unavailable))
+            }
+        }
+    }
+
+    /// Returns when a read of the newest rows shows everything that was acknowledged before.
+    pub async fn linearize(&self) -> Result<(), Status> {
+        if self.context.board.reads_are_linear() {
+            return Ok(());
+        }
+        let mut ticket = self.reads.issue();
+        let input = Input::Read { context: ticket.counter };
+        self.context.inbox.put(input).map_err(status::unavailable)?;
+        let patience = self.context.limits.request_timeout();
+        match tokio::time::timeout(patience, ticket.answer()).await {
+            Ok(Some(())) => Ok(()),
+            Ok(None) => Err(status::unavailable(Unavailable::Stopping)),
+            Err(_elapsed) => Err(status::unavailable(Unavailable::TimedOut)),
+        }
+    }
+
+    /// Proposes the alarm, and does not wait for it.
+    fn raise_no_space(&self) {
+        if let Some(command) = self.context.quota.alarm() {
+            let counter = self.proposals.issue().counter;
+            let proposal = self.context.stamp.proposal(counter, crate::clock::unix_ms(), command);
+            if self.context.inbox.put(Input::Propose(proposal)).is_err() {
+                self.context.quota.alarm_decided();
+            }
+        }
+    }
+}
+
+const fn ordering() -> std::sync::atomic::Ordering {
+    std::sync::atomic::Ordering::Relaxed
+}

@@ -1,0 +1,180 @@
+//! gRPC calls as functions: decode the message, call, encode the reply.
+//!
+//! A reply is bytes already: rows and watch events are copied as they lie in the store, never
+//! decoded and encoded again.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes};
+use futures_core::Stream;
+use prost::Message;
+use tonic::body::Body;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::server::{Grpc, ServerStreamingService, StreamingService, UnaryService};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::edge::Edge;
+use super::message_limit::Limited;
+
+/// An encoded message, in two parts so that the second may be shared between replies.
+#[derive(Debug, Clone, Default)]
+pub struct Reply {
+    pub head: Bytes,
+    pub body: Bytes,
+}
+
+impl Reply {
+    pub fn of(message: &impl Message) -> Self {
+        Self { head: message.encode_to_vec().into(), body: Bytes::new() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Replies of a stream.
+pub type Replies = Pin<Box<dyn Stream<Item = Result<Reply, Status>> + Send>>;
+
+type Served = http::Response<Body>;
+type Promised<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send>>;
+
+/// Answers a call with one message each way.
+pub async fn unary<M, F, W>(edge: Arc<Edge>, request: http::Request<Limited>, call: F) -> Served
+where
+    M: Message + Default + Send + 'static,
+    F: Fn(Arc<Edge>, M) -> W + Send,
+    W: Future<Output = Result<Reply, Status>> + Send + 'static,
+{
+    grpc::<M>().unary(Calling { edge, call }, request).await
+}
+
+/// Answers a call with one message from the client and a stream to it.
+pub async fn server_stream<M, F, W>(
+    edge: Arc<Edge>,
+    request: http::Request<Limited>,
+    call: F,
+) -> Served
+where
+    M: Message + Default + Send + 'static,
+    F: Fn(Arc<Edge>, M) -> W + Send,
+    W: Future<Output = Result<Replies, Status>> + Send + 'static,
+{
+    grpc::<M>().server_streaming(Calling { edge, call }, request).await
+}
+
+/// Answers a call with a stream each way.
+pub async fn streams<M, F, W>(edge: Arc<Edge>, request: http::Request<Limited>, call: F) -> Served
+where
+    M: Message + Default + Send + 'static,
+    F: Fn(Arc<Edge>, Streaming<M>) -> W + Send,
+    W: Future<Output = Result<Replies, Status>> + Send + 'static,
+{
+    grpc::<M>().streaming(Calling { edge, call }, request).await
+}
+
+fn grpc<M: Message + Default + Send + 'static>() -> Grpc<Wire<M>> {
+    // The limit is kept in `message_limit.rs`, with gRPC's own code and text.
+    Grpc::new(Wire(PhantomData)).apply_max_message_size_config(Some(usize::MAX), Some(usize::MAX))
+}
+
+struct Calling<F> {
+    edge: Arc<Edge>,
+    call: F,
+}
+
+impl<M, F, W> UnaryService<M> for Calling<F>
+where
+    F: Fn(Arc<Edge>, M) -> W + Send,
+    W: Future<Output = Result<Reply, Status>> + Send + 'static,
+{
+    type Response = Reply;
+    type Future = Promised<Reply>;
+
+    fn call(&mut self, request: Request<M>) -> Self::Future {
+        let called = (self.call)(Arc::clone(&self.edge), request.into_inner());
+        Box::pin(async move { called.await.map(Response::new) })
+    }
+}
+
+impl<M, F, W> ServerStreamingService<M> for Calling<F>
+where
+    F: Fn(Arc<Edge>, M) -> W + Send,
+    W: Future<Output = Result<Replies, Status>> + Send + 'static,
+{
+    type Response = Reply;
+    type ResponseStream = Replies;
+    type Future = Promised<Replies>;
+
+    fn call(&mut self, request: Request<M>) -> Self::Future {
+        let called = (self.call)(Arc::clone(&self.edge), request.into_inner());
+        Box::pin(async move { called.await.map(Response::new) })
+    }
+}
+
+impl<M, F, W> StreamingService<M> for Calling<F>
+where
+    F: Fn(Arc<Edge>, Streaming<M>) -> W + Send,
+    W: Future<Output = Result<Replies, Status>> + Send + 'static,
+{
+    type Response = Reply;
+    type ResponseStream = Replies;
+    type Future = Promised<Replies>;
+
+    fn call(&mut self, request: Request<Streaming<M>>) -> Self::Future {
+        let called = (self.call)(Arc::clone(&self.edge), request.into_inner());
+        Box::pin(async move { called.await.map(Response::new) })
+    }
+}
+
+/// Messages in, bytes out.
+struct Wire<M>(PhantomData<M>);
+
+impl<M: Message + Default + Send + 'static> Codec for Wire<M> {
+    type Encode = Reply;
+    type Decode = M;
+    type Encoder = ReplyEncoder;
+    type Decoder = MessageDecoder<M>;
+
+    fn encoder(&mut self) -> ReplyEncoder {
+        ReplyEncoder
+    }
+
+    fn decoder(&mut self) -> MessageDecoder<M> {
+        MessageDecoder(PhantomData)
+    }
+}
+
+struct ReplyEncoder;
+
+impl Encoder for ReplyEncoder {
+    type Item = Reply;
+    type Error = Status;
+
+    fn encode(&mut self, reply: Reply, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.reserve(reply.len());
+        out.put_slice(&reply.head);
+        out.put_slice(&reply.body);
+        Ok(())
+    }
+}
+
+struct MessageDecoder<M>(PhantomData<M>);
+
+impl<M: Message + Default> Decoder for MessageDecoder<M> {
+    type Item = M;
+    type Error = Status;
+
+    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<M>, Status> {
+        M::decode(bytes).map(Some).map_err(|error| {
+            Status::internal(format!("grpc: error unmarshalling request: {error}"))
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! Applies committed entries: decide each, commit all at once, and only then tell anyone.
+
+use std::sync::Arc;
+
+use super::{Operation, Pending, Replica};
+use crate::domain::effects::{Event, Mutation, Response};
+use crate::domain::{Effects, Fault, Overlay, Rejection};
+use crate::raft::driver::NotProposed;
+use crate::raft::{Committed, ProposalId, payload};
+use crate::store::{Applied, Rows};
+
+/// What a turn says to the rest of the member.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    pub answers: Vec<Answer>,
+    /// Changes to keys, in order, visible to readers already.
+    pub events: Vec<Arc<EventBatch>>,
+    /// Reads that may be answered now.
+    pub reads: Vec<u64>,
+    /// The highest revision that was compacted.
+    pub compacted: Option<i64>,
+    /// Whether the log was synced, and whether rows were written.
+    pub synced: bool,
+    pub wrote: bool,
+}
+
+/// The answer to a proposal of this member.
+#[derive(Debug)]
+pub struct Answer {
+    pub counter: u64,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug)]
+pub enum Outcome {
+    /// Applied; `revision` is the newest one right after it.
+    Decided { result: Result<Response, Rejection>, revision: i64 },
+    /// Not proposed. Nothing happened.
+    Unavailable(Unavailable),
+}
+
+/// Why a member cannot do it: elsewhere, or later, it may work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    #[error("no leader")]
+    NoLeader,
+    #[error("too many requests")]
+    Overloaded,
+    #[error("the member is stopping")]
+    Stopping,
+    #[error("no answer in time")]
+    TimedOut,
+}
+
+/// Changes that became visible together.
+#[derive(Debug)]
+pub struct EventBatch {
+    pub events: Vec<Event>,
+    /// The newest revision with them.
+    pub revision: i64,
+}
+
+impl From<NotProposed> for Unavailable {
+    fn from(refused: NotProposed) -> Self {
+        match refused {
+            NotProposed::NoLeader => Self::NoLeader,
+            NotProposed::Overloaded => Self::Overloaded,
+        }
+    }
+}
+
+impl Replica {
+    /// The page that tells the story of a write.
+    pub(super) fn apply(
+        &mut self,
+        entries: Vec<Committed>,
+        outputs: &mut Outputs,
+    ) -> Result<(), Fault> {
+        let store = self.store.clone();
+        let rows = store.newest();
+        let mut pending = Overlay::new(&rows);
+        let mut decided = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let position = Applied { index: entry.index, term: entry.term };
+            if let Some((id, effects)) =
+                self.decide(&rows, &mut pending, entry, &mut decided, outputs)?
+            {
+                for mutation in &effects.mutations {
+                    self.batch.stage(mutation);
+                }
+                decided.push((id, effects));
+            }
+            self.applied = position;
+        }
+        self.commit(&mut decided, outputs)
+    }
+
+    fn decide<'s>(
+        &mut self,
+        rows: &'s Rows<'s>,
+        pending: &mut Pending<'s>,
+        entry: Committed,
+        decided: &mut Vec<(ProposalId, Effects)>,
+        outputs: &mut Outputs,
+    ) -> Result<Option<(ProposalId, Effects)>, Fault> {
+        if entry.payload.is_empty() {
+            return Ok(None);
+        }
+        let proposal = payload::decode(entry.payload)?;
+        if proposal.command.reads_history() {
+            // It reads what only committed rows can show.
+            self.commit(decided, outputs)?;
+            *pending = Overlay::new(rows);
+        }
+        let effects = self.machine.apply(pending, proposal.proposed_at, proposal.command)?;
+        Ok(Some((proposal.id, effects)))
+    }
+
+    /// One write for everything decided, with the applied index in it; then publish, then answer.
+    fn commit(
+        &mut self,
+        decided: &mut Vec<(ProposalId, Effects)>,
+        outputs: &mut Outputs,
+    ) -> Result<(), Fault> {
+        self.batch.set_state(&self.machine, self.applied);
+        self.board.stage(self.machine.revision);
+        self.board.enter(Operation::StoreWrite);
+        self.store.engine().write(&self.batch)?;
+        self.board.leave();
+        self.batch.clear();
+        self.board.publish(self.machine.revision, self.machine.compacted, self.now.monotonic_ms);
+        outputs.wrote = true;
+        self.tell(decided, outputs);
+        Ok(())
+    }
+
+    fn tell(&mut self, decided: &mut Vec<(ProposalId, Effects)>, outputs: &mut Outputs) {
+        let mut events = Vec::new();
+        for (id, effects) in decided.drain(..) {
+            for mutation in &effects.mutations {
+                self.follow(mutation, outputs);
+            }
+            events.extend(effects.events);
+            if id.member == self.config.member && id.boot == self.config.boot {
+                let Effects { outcome: result, revision, .. } = effects;
+                let outcome = Outcome::Decided { result, revision };
+                outputs.answers.push(Answer { counter: id.counter, outcome });
+            }
+        }
+        if !events.is_empty() {
+            let revision = self.machine.revision;
+            outputs.events.push(Arc::new(EventBatch { events, revision }));
+        }
+    }
+
+    /// What this member does about a mutation beside storing it.
+    fn follow(&mut self, mutation: &Mutation, outputs: &mut Outputs) {
+        match mutation {
+            Mutation::SetLease { id, ttl } => {
+                self.leases.granted(*id, *ttl, self.now.monotonic_ms);
+            }
+            Mutation::RemoveLease { id } => {
+                self.leases.revoked(*id);
+                self.revoking.remove(id);
+            }
+            Mutation::Compacted { revision } => outputs.compacted = Some(*revision),
+            Mutation::SetLive { .. }
+            | Mutation::RemoveLive { .. }
+            | Mutation::Supersede { .. }
+            | Mutation::LogEvent(_)
+            | Mutation::LogBirth { .. }
+            | Mutation::Attach { .. }
+            | Mutation::Detach { .. }
+            | Mutation::SetAlarms(_)
+            | Mutation::SetMember(_)
+            | Mutation::Mark { .. } => {}
+        }
+    }
+}

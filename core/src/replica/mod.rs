@@ -1,0 +1,271 @@
+//! One member at work, synchronous: proposals in, answers and events out.
+//!
+//! [`Replica`] is stepped by one thread (`server/member.rs`) or by the simulator. What other
+//! threads may see of it is on the [`Board`]; they read rows through [`Reader`].
+
+pub mod apply;
+pub mod board;
+pub mod inbox;
+pub mod lease_keeper;
+pub mod propose;
+pub mod quota;
+pub mod read;
+pub mod watch_hub;
+
+pub use apply::{Answer, EventBatch, Outcome, Outputs, Unavailable};
+pub use board::{Board, Operation, Phase, Role};
+pub use inbox::{Inbox, Input};
+pub use lease_keeper::LeaseKeeper;
+pub use propose::Stamp;
+pub use quota::Quota;
+pub use read::{Answered, Reader, Unreadable};
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::domain::{Command, Fault, Machine, Overlay};
+use crate::raft::driver::sole_voter;
+use crate::raft::{Driver, DriverConfig, LogStore};
+use crate::store::{Applied, Batch, Store};
+
+/// The index of the entry before the first one: a log never starts at 1.
+pub const FIRST_BASE: Applied = Applied { index: 1, term: 1 };
+
+/// Expired leases that one tick proposes to revoke: at two ticks of expiry a second, etcd's
+/// thousand a second.
+const REVOKES_MAX: usize = 500;
+const EXPIRY_INTERVAL_MS: i64 = 500;
+
+/// The clocks as the caller reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Never goes back; milliseconds from an arbitrary start.
+    pub monotonic_ms: i64,
+    /// Milliseconds since the epoch.
+    pub unix_ms: i64,
+}
+
+/// What a replica is told once.
+#[derive(Debug, Clone, Copy)]
+pub struct ReplicaConfig {
+    pub member: u64,
+    pub boot: u64,
+    pub election_ticks: usize,
+    pub election_timeout_ms: i64,
+    /// Log entries kept behind what is durable.
+    pub keep_entries: u64,
+}
+
+/// One member's state machine and its consensus.
+#[derive(Debug)]
+pub struct Replica {
+    config: ReplicaConfig,
+    driver: Driver,
+    store: Store,
+    machine: Machine,
+    applied: Applied,
+    batch: Batch,
+    board: Arc<Board>,
+    leases: Arc<LeaseKeeper>,
+    /// Leases whose revocation is proposed and not applied yet.
+    revoking: HashSet<i64>,
+    expired_at: i64,
+    /// Proposals of the replica itself; their answers interest nobody.
+    own_proposals: u64,
+    /// Reads that wait for an index: (context, index once it is known).
+    reads: Vec<(u64, Option<u64>)>,
+    /// The newest index that was committed when the log was opened.
+    recovered: u64,
+    now: Now,
+}
+
+/// Writes the first rows of a cluster whose one member is `first`.
+pub fn bootstrap(store: &Store, first: crate::domain::member::Member) -> Result<(), Fault> {
+    let mut machine = Machine::default();
+    let mut batch = Batch::default();
+    batch.set_configuration(&sole_voter(first.id));
+    batch.stage(&crate::domain::Mutation::SetMember(first.clone()));
+    machine.members.insert(first.id, first);
+    batch.set_state(&machine, FIRST_BASE);
+    store.initialise(&mut batch)
+}
+
+impl Replica {
+    /// Opens the state machine and the log behind it. Nothing is replayed yet.
+    pub fn open(
+        config: ReplicaConfig,
+        store: Store,
+        log: Box<dyn LogStore>,
+        board: Arc<Board>,
+        leases: Arc<LeaseKeeper>,
+    ) -> Result<Self, Fault> {
+        let recovered = store.recover()?;
+        let driver_config =
+            DriverConfig { member: config.member, election_ticks: config.election_ticks };
+        let applied = recovered.applied;
+        let mut driver = Driver::open(driver_config, log, &recovered.configuration, applied.index)?;
+        driver.campaign_if_alone();
+        let replica = Self {
+            config,
+            recovered: driver.committed_at_open(),
+            driver,
+            store,
+            machine: recovered.machine,
+            applied,
+            batch: Batch::default(),
+            board,
+            leases,
+            revoking: HashSet::new(),
+            expired_at: 0,
+            own_proposals: 0,
+            reads: Vec::new(),
+            now: Now::default(),
+        };
+        for (id, ttl) in replica.machine.leases.iter() {
+            replica.leases.granted(id, ttl, 0);
+        }
+        replica.show();
+        Ok(replica)
+    }
+
+    /// Takes one input. What it causes comes out of [`Self::turn`].
+    pub fn step(&mut self, input: Input, outputs: &mut Outputs) -> Result<(), Fault> {
+        match input {
+            Input::Propose(proposal) => self.propose(&proposal, outputs),
+            Input::Read { context } => self.reads.push((context, None)),
+            Input::Durable { index } => {
+                self.driver.truncate(index.saturating_sub(self.config.keep_entries))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the replica what time it is; before every run of steps.
+    pub fn set_now(&mut self, now: Now) {
+        self.now = now;
+    }
+
+    /// One tick of the consensus clock.
+    pub fn tick(&mut self, outputs: &mut Outputs) {
+        self.driver.tick();
+        self.board.ticked(self.now.monotonic_ms);
+        // raft-rs drops a read that comes before the first commit of the term, in silence.
+        self.ask_reads();
+        if self.now.monotonic_ms >= self.expired_at + EXPIRY_INTERVAL_MS {
+            self.expired_at = self.now.monotonic_ms;
+            self.expire_leases(outputs);
+        }
+    }
+
+    /// One turn: persists, applies, publishes. Answers whether there was anything to do.
+    pub fn turn(&mut self, outputs: &mut Outputs) -> Result<bool, Fault> {
+        if self.reads.iter().any(|(_, index)| index.is_none()) {
+            self.ask_reads();
+        }
+        let board = Arc::clone(&self.board);
+        let turn = self.driver.turn(&mut || board.enter(Operation::LogSync))?;
+        let Some(turn) = turn else {
+            self.board.leave();
+            self.release_reads(outputs);
+            return Ok(false);
+        };
+        self.board.leave();
+        outputs.synced |= turn.synced;
+        for (context, index) in turn.reads {
+            if let Some(read) = self.reads.iter_mut().find(|read| read.0 == context) {
+                read.1 = Some(index);
+            }
+        }
+        if !turn.committed.is_empty() {
+            self.apply(turn.committed, outputs)?;
+            self.driver.applied_to(self.applied.index);
+        }
+        self.follow_role();
+        self.show();
+        self.release_reads(outputs);
+        Ok(true)
+    }
+
+    /// Entries applied, and entries that must be before anything is served.
+    pub fn replay_progress(&self) -> (u64, u64) {
+        (self.applied.index, self.recovered.max(self.driver.standing().commit))
+    }
+
+    /// Whether everything that was ever acknowledged is applied.
+    pub fn is_recovered(&self) -> bool {
+        let standing = self.driver.standing();
+        let knows_commit = standing.leads_with_commit || !standing.is_sole_voter;
+        knows_commit && self.applied.index >= self.recovered.max(standing.commit)
+    }
+
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    pub fn applied(&self) -> Applied {
+        self.applied
+    }
+
+    fn propose(&mut self, proposal: &crate::raft::Proposal, outputs: &mut Outputs) {
+        let payload = crate::raft::payload::encode(proposal);
+        if let Err(refused) = self.driver.propose(payload) {
+            let outcome = Outcome::Unavailable(refused.into());
+            outputs.answers.push(Answer { counter: proposal.id.counter, outcome });
+        }
+    }
+
+    fn expire_leases(&mut self, outputs: &mut Outputs) {
+        if !self.driver.standing().leads_with_commit {
+            return;
+        }
+        for id in self.leases.expired(self.now.monotonic_ms, REVOKES_MAX) {
+            if self.revoking.insert(id) {
+                self.own_proposals += 1;
+                let stamp = Stamp { member: self.config.member, boot: self.config.boot };
+                let counter = propose::own_counter(self.own_proposals);
+                let command = Command::LeaseRevoke { id };
+                self.propose(&stamp.proposal(counter, self.now.unix_ms, command), outputs);
+            }
+        }
+    }
+
+    fn ask_reads(&mut self) {
+        // One question serves all who wait: the newest context stands for the older ones.
+        let unanswered = self.reads.iter().filter(|(_, index)| index.is_none());
+        let contexts: Vec<_> = unanswered.map(|(context, _)| *context).collect();
+        if self.driver.standing().leads_with_commit {
+            for context in contexts {
+                self.driver.read_index(context);
+            }
+        }
+    }
+
+    fn release_reads(&mut self, outputs: &mut Outputs) {
+        let applied = self.applied.index;
+        self.reads.retain(|(context, index)| match index {
+            Some(index) if *index <= applied => {
+                outputs.reads.push(*context);
+                false
+            }
+            _ => true,
+        });
+    }
+
+    /// A new leader does not know how long each lease still has: all run anew.
+    fn follow_role(&mut self) {
+        let leads = self.driver.standing().leads_with_commit;
+        if leads && !self.leases.is_kept_here() {
+            self.leases.take_over(self.now.monotonic_ms, self.config.election_timeout_ms);
+        } else if !leads {
+            self.leases.hand_over();
+        }
+    }
+
+    fn show(&self) {
+        self.board.show_standing(&self.driver.standing(), self.applied);
+        self.board.show_machine(&self.machine);
+    }
+}
+
+/// What a batch of commands is decided on.
+type Pending<'s> = Overlay<'s, crate::store::Rows<'s>>;

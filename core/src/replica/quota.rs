@@ -1,0 +1,100 @@
+//! This member's share of the disk: too little left refuses an answer and proposes the alarm;
+//! it never decides what is applied.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use super::Board;
+use crate::domain::Command;
+use crate::domain::alarm::{AlarmCause, AlarmKind};
+use crate::store::directory::free_bytes;
+
+/// Part of the volume that the store may fill when no quota is set, in percent.
+const DEFAULT_PERCENT: u64 = 80;
+/// Free bytes of the volume below which nothing may grow.
+const FREE_MIN: u64 = 64 << 20;
+
+/// The quota in force, and what is left of the disk.
+#[derive(Debug)]
+pub struct Quota {
+    member: u64,
+    board: Arc<Board>,
+    /// Bytes; negative: off.
+    limit: i64,
+    directory: Option<PathBuf>,
+    disk_is_low: AtomicBool,
+    physical: AtomicI64,
+    alarm_proposed: AtomicBool,
+}
+
+impl Quota {
+    /// `configured` as in `METASTORE_QUOTA_BACKEND_BYTES`; 0 takes its share of the volume of
+    /// `directory`, of which the store itself uses `used` bytes already.
+    pub fn new(
+        member: u64,
+        board: Arc<Board>,
+        configured: i64,
+        directory: Option<PathBuf>,
+        used: u64,
+    ) -> Self {
+        let limit = match (configured, &directory) {
+            (0, Some(path)) => {
+                let share = (free_bytes(path).saturating_add(used)) / 100 * DEFAULT_PERCENT;
+                i64::try_from(share).unwrap_or(i64::MAX)
+            }
+            (0, None) => i64::MAX,
+            (bytes, _) => bytes,
+        };
+        board.show_quota(limit);
+        Self {
+            member,
+            board,
+            limit,
+            directory,
+            disk_is_low: AtomicBool::new(false),
+            physical: AtomicI64::new(0),
+            alarm_proposed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the command still fits.
+    pub fn admits(&self, command: &Command) -> bool {
+        if !command.grows() || self.limit < 0 {
+            return true;
+        }
+        let cost = i64::try_from(command.cost()).unwrap_or(i64::MAX);
+        let fits = self.board.logical_bytes().saturating_add(cost) <= self.limit;
+        fits && !self.disk_is_low.load(Ordering::Relaxed)
+    }
+
+    /// The alarm to propose after a refusal; `None` when that was done already.
+    pub fn alarm(&self) -> Option<Command> {
+        if self.board.has_alarm(AlarmKind::NoSpace) {
+            return None;
+        }
+        let is_first = !self.alarm_proposed.swap(true, Ordering::Relaxed);
+        is_first.then_some(Command::RaiseAlarm {
+            member: self.member,
+            kind: AlarmKind::NoSpace,
+            cause: AlarmCause::Quota,
+        })
+    }
+
+    /// The proposed alarm was decided: the next refusal may propose one again.
+    pub fn alarm_decided(&self) {
+        self.alarm_proposed.store(false, Ordering::Relaxed);
+    }
+
+    /// Looks at the volume; now and then, never on a request.
+    pub fn look(&self, physical: u64) {
+        self.physical.store(i64::try_from(physical).unwrap_or(i64::MAX), Ordering::Relaxed);
+        if let Some(path) = &self.directory {
+            self.disk_is_low.store(free_bytes(path) < FREE_MIN, Ordering::Relaxed);
+        }
+    }
+
+    pub fn physical_bytes(&self) -> i64 {
+        self.physical.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,240 @@
+//! Reads: of one key without a snapshot, of ranges at one moment, of events for those who lag.
+//!
+//! Nothing here waits for the disk's writes. Whether a read may happen now at all (linearizable
+//! reads) is the caller's question to the [`Board`].
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::Board;
+use crate::domain::command::{Range, Txn};
+use crate::domain::effects::{Event, LoggedEvent, TxnResponse};
+use crate::domain::lease::Leases;
+use crate::domain::mvcc::range::{self, Summary};
+use crate::domain::mvcc::{Writer, compact};
+use crate::domain::txn::{Context, evaluate};
+use crate::domain::{At, Fault, Overlay, Rejection, RowRef, Version, View};
+use crate::store::hash::{KvHash, hash_all, hash_kv};
+use crate::store::{Rows, Store};
+
+/// Rows that a serving thread reads itself; longer reads go to the pool.
+const SHORT_ROWS: i64 = 1000;
+
+/// Reads rows for other threads than the replica's.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    store: Store,
+    board: Arc<Board>,
+}
+
+/// What a range read says beside its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    pub summary: Summary,
+    /// The newest revision at the moment of the read.
+    pub revision: i64,
+}
+
+/// Why a read has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unreadable {
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// What a catch-up wants of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    No,
+    Yes,
+    WithPrevious,
+}
+
+impl Reader {
+    pub fn new(store: Store, board: Arc<Board>) -> Self {
+        Self { store, board }
+    }
+
+    /// The newest version of a key, with the revision at which that is the truth.
+    pub fn get(&self, key: &[u8]) -> Result<(Option<Version>, i64), Fault> {
+        let revision = self.board.revision();
+        let version = self.store.newest().live(key)?;
+        if self.board.staged() == revision {
+            // Nothing newer can have been seen.
+            return Ok((version, revision));
+        }
+        self.store.at_one_moment(|rows| Ok((rows.live(key)?, rows.state()?.revision)))
+    }
+
+    /// Reads a range if that is quick; `None` if it is not, and then `take` has got rows that
+    /// are to be forgotten.
+    pub fn short_range(
+        &self,
+        query: &Range,
+        take: &mut dyn FnMut(RowRef<'_>),
+    ) -> Result<Option<Answered>, Unreadable> {
+        if query.range.as_single().is_some() {
+            return self.range(query, take).map(Some);
+        }
+        if query.count_only || !range::is_natural(query) {
+            return Ok(None);
+        }
+        let limit = if query.limit > 0 { query.limit.min(SHORT_ROWS) } else { SHORT_ROWS };
+        let mut seen = 0;
+        let answered = self.read(query.revision, |rows, at| {
+            range::read_page(rows, query, at, limit, &mut |row| {
+                seen += 1;
+                take(row);
+            })
+        })?;
+        let (more, revision) = answered;
+        let summary = Summary { more: false, count: seen };
+        Ok((!more).then_some(Answered { summary, revision }))
+    }
+
+    /// Reads a range, however long that takes.
+    pub fn range(
+        &self,
+        query: &Range,
+        take: &mut dyn FnMut(RowRef<'_>),
+    ) -> Result<Answered, Unreadable> {
+        let (summary, revision) =
+            self.read(query.revision, |rows, at| range::read(rows, query, at, take))?;
+        Ok(Answered { summary, revision })
+    }
+
+    /// Reads the first `query.limit` rows of a natural query, and counts nothing. Answers whether
+    /// there are more, and the newest revision.
+    pub fn page(
+        &self,
+        query: &Range,
+        take: &mut dyn FnMut(RowRef<'_>),
+    ) -> Result<(bool, i64), Unreadable> {
+        self.read(query.revision, |rows, at| range::read_page(rows, query, at, query.limit, take))
+    }
+
+    /// Runs a transaction of nothing but ranges, and answers the newest revision with it.
+    pub fn txn(&self, txn: Txn) -> Result<(TxnResponse, i64), Unreadable> {
+        self.store.at_one_moment(|rows| {
+            let state = rows.state()?;
+            let (mut totals, leases) = (state.totals, Leases::default());
+            let mut pending = Overlay::new(rows);
+            let mut writer = Writer::new(&mut pending, &mut totals, state.revision + 1);
+            let context =
+                Context { leases: &leases, now: state.revision, compacted: state.compacted };
+            let response = evaluate::run(&mut writer, &context, txn)??;
+            Ok((response, state.revision))
+        })
+    }
+
+    /// HashKV at `revision`; 0 is the newest.
+    pub fn hash_kv(&self, revision: i64) -> Result<(KvHash, i64), Unreadable> {
+        self.store.at_one_moment(|rows| {
+            let state = rows.state()?;
+            if revision > 0 {
+                compact::readable(revision, state.compacted, state.revision)?;
+            }
+            let at = if revision > 0 { revision } else { state.revision };
+            let hash = hash_kv(rows, at, state.compacted)?;
+            self.recheck(at)?;
+            Ok((hash, state.revision))
+        })
+    }
+
+    pub fn hash_all(&self) -> Result<(u32, i64), Fault> {
+        self.store.at_one_moment(|rows| Ok((hash_all(rows)?, rows.state()?.revision)))
+    }
+
+    pub fn lease_keys(&self, lease: i64) -> Result<Vec<bytes::Bytes>, Fault> {
+        self.store.newest().lease_keys(lease)
+    }
+
+    /// Points in time with the revision that was newest then, oldest first.
+    pub fn marks(&self) -> Result<Vec<(i64, i64)>, Fault> {
+        self.store.newest().marks()
+    }
+
+    pub fn physical_bytes(&self) -> u64 {
+        self.store.engine().physical_bytes()
+    }
+
+    /// Events of the revisions from `from` to `until`, whole revisions, about `max` of them, and
+    /// the revision up to which nothing was left out. `Err(Rejected(Compacted))` when events from
+    /// `from` on are not there any more.
+    pub fn events(
+        &self,
+        from: i64,
+        until: i64,
+        max: usize,
+        wanted: &mut dyn FnMut(&LoggedEvent) -> Wanted,
+    ) -> Result<(Vec<Event>, i64), Unreadable> {
+        self.store.at_one_moment(|rows| {
+            let compacted = rows.state()?.compacted;
+            if from < compacted {
+                return Err(Rejection::Compacted { asked: from, compacted }.into());
+            }
+            let mut logged = Vec::new();
+            let mut seen = 0;
+            let mut reached = until;
+            let mut current = from;
+            rows.events(from, &mut |event| {
+                if event.at.main > until {
+                    return ControlFlow::Break(());
+                }
+                if event.at.main > current && seen >= max {
+                    reached = current;
+                    return ControlFlow::Break(());
+                }
+                (current, seen) = (event.at.main, seen + 1);
+                match wanted(&event) {
+                    Wanted::No => {}
+                    wanted => logged.push((event, wanted)),
+                }
+                ControlFlow::Continue(())
+            })?;
+            let events = logged.into_iter().map(|(event, wanted)| whole(rows, event, wanted));
+            let events = events.collect::<Result<Vec<_>, _>>()?;
+            self.recheck(from)?;
+            Ok((events, reached))
+        })
+    }
+
+    /// Runs `read` at one moment, at the revision that the client names.
+    fn read<T>(
+        &self,
+        revision: i64,
+        read: impl FnOnce(&Rows<'_>, At) -> Result<T, Fault>,
+    ) -> Result<(T, i64), Unreadable> {
+        self.store.at_one_moment(|rows| {
+            let state = rows.state()?;
+            let at = compact::readable(revision, state.compacted, state.revision)?;
+            let result = read(rows, at)?;
+            if let At::Revision(at) = at {
+                self.recheck(at)?;
+            }
+            Ok((result, state.revision))
+        })
+    }
+
+    /// The compaction filter does not respect snapshots: what was read is whole only if the
+    /// revision is readable still.
+    fn recheck(&self, at: i64) -> Result<(), Rejection> {
+        let compacted = self.board.compacted();
+        if at < compacted { Err(Rejection::Compacted { asked: at, compacted }) } else { Ok(()) }
+    }
+}
+
+/// The event with its versions. A version that is gone was compacted meanwhile, which the caller
+/// checks last.
+fn whole(rows: &Rows<'_>, event: LoggedEvent, wanted: Wanted) -> Result<Event, Fault> {
+    let LoggedEvent { at, key, is_delete, created, .. } = event;
+    let version = if is_delete { None } else { rows.written_at(&key, at)? };
+    let previous = match wanted {
+        Wanted::WithPrevious if !created => rows.ended_by(&key, at)?,
+        _ => None,
+    };
+    let previous = previous.filter(|version| version.modified.main < at.main);
+    Ok(Event { at, key, version, previous })
+}

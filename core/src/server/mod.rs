@@ -1,0 +1,237 @@
+//! The composition root: opens what is stored, starts the threads, and stops them in reverse.
+//!
+//! Threads: `consensus` (one; `member.rs`), `serve-N` (`serving.rs`), `admin` (`admin.rs`),
+//! `upkeep` and `reclaim` (`upkeep.rs`). The main thread accepts connections and waits for signals.
+
+mod admin;
+mod listener;
+mod member;
+mod open;
+mod serving;
+mod upkeep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metastore_proto::environment::Settings;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::api::admin::observe::Process;
+use crate::api::{Context, Edge, EdgePort, Limits};
+use crate::domain::{Command, Fault};
+use crate::metrics::Metrics;
+use crate::replica::{Board, Inbox, Phase, Reader};
+use crate::store::Store;
+
+/// Runs the member until it is told to stop, or cannot go on.
+pub fn run(settings: &Settings) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::disk(format!("cannot start: {error}")))?;
+    runtime.block_on(serve(settings))
+}
+
+async fn serve(settings: &Settings) -> Result<(), Fault> {
+    let mut stop = Signals::new()?;
+    let board = Arc::new(Board::new());
+    let listeners = listener::bind(&settings.listen.client_urls)?;
+    let directory = open::take_directory(&settings.member.data_dir)?;
+    let (faults, mut faulted) = mpsc::channel(4);
+    let admin = admin::start(&settings.admin.socket, Arc::clone(&board))?;
+
+    board.show_phase(Phase::Opening);
+    let opened = open::open(settings, &directory, &board)?;
+    admin.service.introduce(Process {
+        boot: opened.stamp.boot,
+        name: settings.member.name.clone(),
+        cluster_id: opened.identity.cluster_id,
+        member_id: opened.identity.member_id,
+    });
+    board.show_phase(Phase::Replaying);
+    let member = Member::start(settings, opened, &board, faults)?;
+    let admin_edge = member.edges.admin.clone();
+    admin.connect(admin_edge.clone());
+
+    tokio::select! {
+        fault = faulted.recv() => return Err(stopped(&board, fault)),
+        () = stop.recv() => {
+            member.stop(settings.listen.shutdown_grace).await;
+            return Ok(());
+        }
+        result = recovered(&member, settings, &admin_edge, &board) => result?,
+    }
+    let acceptor = listener::listen(listeners, &member.edges.serving, &board)?;
+    board.show_phase(Phase::Serving);
+    announce(settings);
+    let outcome = tokio::select! {
+        fault = faulted.recv() => Err(stopped(&board, fault)),
+        () = stop.recv() => Ok(()),
+    };
+    if outcome.is_ok() {
+        board.show_phase(Phase::Draining);
+        tracing::info!("stopping");
+        acceptor.stop();
+        member.stop(settings.listen.shutdown_grace).await;
+        tracing::info!("stopped");
+    }
+    outcome
+}
+
+/// Waits until everything in the log is applied, and says who this member is.
+async fn recovered(
+    member: &Member,
+    settings: &Settings,
+    edge: &Edge,
+    board: &Board,
+) -> Result<(), Fault> {
+    let mut is_recovered = member.is_recovered.clone();
+    // The sender lives as long as the consensus thread; its fault is reported elsewhere.
+    drop(is_recovered.wait_for(|it| *it).await);
+    let id = edge.context.identity.member_id;
+    let (name, client_urls) =
+        (settings.member.name.clone(), settings.member.advertise_client_urls.clone());
+    let known = board.members();
+    let is_said = known
+        .iter()
+        .any(|member| member.id == id && member.name == name && member.client_urls == client_urls);
+    if !is_said {
+        let command = Command::PublishMember { id, name, client_urls };
+        edge.propose(command).await.map_err(|status| {
+            Fault::disk(format!("cannot say who this member is: {}", status.message()))
+        })?;
+    }
+    Ok(())
+}
+
+fn stopped(board: &Board, fault: Option<Fault>) -> Fault {
+    let fault = fault.unwrap_or_else(|| Fault::disk("a thread ended without a word"));
+    board.show_fault(&fault.to_string());
+    fault
+}
+
+fn announce(settings: &Settings) {
+    for url in &settings.listen.client_urls {
+        tracing::info!(url = %url.text, "ready to serve client requests");
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Fault> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Fault::disk(format!("cannot wait for signals: {error}")))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// The threads of a member at work.
+struct Member {
+    edges: serving::Edges,
+    inbox: Arc<Inbox>,
+    upkeep: Arc<upkeep::Upkeep>,
+    consensus: std::thread::JoinHandle<()>,
+    store: Store,
+    is_recovered: watch::Receiver<bool>,
+}
+
+impl Member {
+    fn start(
+        settings: &Settings,
+        opened: open::Opened,
+        board: &Arc<Board>,
+        faults: mpsc::Sender<Fault>,
+    ) -> Result<Self, Fault> {
+        let store = opened.store.clone();
+        let inbox = Arc::new(Inbox::default());
+        let compacted = opened.replica.machine().compacted;
+        let (reclaimed_sender, reclaimed) = watch::channel(compacted);
+        let metrics = Metrics::new(settings.metrics.as_str() == "extensive")
+            .map_err(|error| Fault::disk(format!("cannot register metrics: {error}")))?;
+        let context = Arc::new(Context {
+            identity: opened.identity,
+            limits: limits(settings),
+            stamp: opened.stamp,
+            board: Arc::clone(board),
+            inbox: Arc::clone(&inbox),
+            leases: opened.leases,
+            quota: opened.quota,
+            reader: Reader::new(store.clone(), Arc::clone(board)),
+            metrics: Arc::clone(&metrics),
+            reclaimed,
+        });
+        let edges = serving::start(settings.listen.serving_threads, &context)?;
+        let upkeep = upkeep::start(&context, store.clone(), reclaimed_sender, faults.clone())?;
+        let (recovered, is_recovered) = watch::channel(false);
+        let consensus = member::start(member::Consensus {
+            replica: opened.replica,
+            inbox: Arc::clone(&inbox),
+            ports: edges.ports.clone(),
+            upkeep: Arc::clone(&upkeep),
+            board: Arc::clone(board),
+            metrics,
+            tick: settings.raft.heartbeat_interval,
+            recovered,
+            faults,
+        })?;
+        Ok(Self { edges, inbox, upkeep, consensus, store, is_recovered })
+    }
+
+    /// Lets requests under way finish, at most for `grace`; then nothing is taken any more, and
+    /// what is written is made durable.
+    async fn stop(self, grace: Duration) {
+        self.edges.stop(grace).await;
+        self.inbox.close();
+        self.upkeep.stop();
+        let ended = tokio::task::spawn_blocking(move || {
+            let joined = self.consensus.join();
+            (joined.is_ok(), self.store.engine().sync())
+        });
+        match ended.await {
+            Ok((true, Ok(()))) => {}
+            Ok((false, _)) | Err(_) => tracing::error!("the consensus thread did not end well"),
+            Ok((true, Err(fault))) => tracing::error!(%fault, "the last sync failed"),
+        }
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        request_bytes: settings.limits.max_request_bytes,
+        txn_operations: settings.limits.max_txn_ops,
+        concurrent_streams: settings.listen.max_concurrent_streams,
+        election_timeout: settings.raft.election_timeout,
+        progress_notify_interval: settings.watch.progress_notify_interval,
+    }
+}
+
+/// Ports of all serving threads, by their number; the last is the admin service's.
+type Ports = Vec<Arc<EdgePort>>;
+
+/// Names a thread, or says that there can be no more.
+fn spawn(
+    name: String,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, Fault> {
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(work)
+        .map_err(|error| Fault::disk(format!("cannot start a thread: {error}")))
+}

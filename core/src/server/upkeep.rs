@@ -1,0 +1,141 @@
+//! What happens beside the requests: making rows durable so that the log may be cut, letting go
+//! of compacted history, and looking at the disk.
+//!
+//! `upkeep` does what is quick, each second; `reclaim` gives space back, which may take long.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{mpsc, watch};
+
+use super::{Fault, spawn};
+use crate::api::Context;
+use crate::clock;
+use crate::replica::Input;
+use crate::store::Store;
+
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Compactions that wait for their space; a newer one covers the older.
+const RECLAIM_QUEUE: usize = 64;
+
+/// What the thread is asked.
+#[derive(Debug, Default)]
+pub(super) struct Upkeep {
+    asked: Mutex<Asked>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    compacted: Option<i64>,
+    stop: bool,
+}
+
+impl Upkeep {
+    /// History up to `revision` is not needed any more.
+    pub(super) fn compacted(&self, revision: i64) {
+        self.asked.lock().compacted = Some(revision);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn stop(&self) {
+        self.asked.lock().stop = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for the next round; `None` when there is none.
+    fn wait(&self) -> Option<Option<i64>> {
+        let mut asked = self.asked.lock();
+        if !asked.stop && asked.compacted.is_none() {
+            self.changed.wait_for(&mut asked, INTERVAL);
+        }
+        (!asked.stop).then(|| asked.compacted.take())
+    }
+}
+
+pub(super) fn start(
+    context: &Arc<Context>,
+    store: Store,
+    reclaimed: watch::Sender<i64>,
+    faults: mpsc::Sender<Fault>,
+) -> Result<Arc<Upkeep>, Fault> {
+    let upkeep = Arc::new(Upkeep::default());
+    let (queue, waiting) = sync_channel(RECLAIM_QUEUE);
+    let (rows, failed) = (store.clone(), faults.clone());
+    spawn("reclaim".to_owned(), move || {
+        if let Err(fault) = reclaim(&rows, &waiting, &reclaimed) {
+            drop(failed.blocking_send(fault));
+        }
+    })?;
+    let mut rounds = Rounds { context: Arc::clone(context), store, queue, durable: 0 };
+    let asked = Arc::clone(&upkeep);
+    spawn("upkeep".to_owned(), move || {
+        while let Some(compacted) = asked.wait() {
+            if let Err(fault) = rounds.round(compacted) {
+                drop(faults.blocking_send(fault));
+                return;
+            }
+        }
+    })?;
+    Ok(upkeep)
+}
+
+struct Rounds {
+    context: Arc<Context>,
+    store: Store,
+    queue: SyncSender<i64>,
+    /// Entries up to here need not be replayed.
+    durable: u64,
+}
+
+impl Rounds {
+    fn round(&mut self, compacted: Option<i64>) -> Result<(), Fault> {
+        let applied = self.context.board.applied_index();
+        if applied > self.durable || compacted.is_some() {
+            self.store.engine().sync()?;
+            self.durable = applied;
+            // A full inbox has better things to do than to cut the log.
+            let _refused = self.context.inbox.put(Input::Durable { index: applied });
+        }
+        if let Some(compacted) = compacted {
+            // The record of the compaction is durable now.
+            self.store.engine().release_history(compacted);
+            if self.queue.try_send(compacted).is_err() {
+                tracing::warn!(compacted, "too many compactions wait for their space");
+            }
+        }
+        self.look()
+    }
+
+    /// What the board shows of the disk.
+    fn look(&self) -> Result<(), Fault> {
+        let context = &self.context;
+        let read = context.reader.get(b"\0");
+        context.board.show_local_read(read.is_ok(), clock::monotonic_ms());
+        read?;
+        context.quota.look(context.reader.physical_bytes());
+        context.board.show_writable(true);
+        context.board.show_marks(context.reader.marks()?);
+        Ok(())
+    }
+}
+
+fn reclaim(
+    store: &Store,
+    waiting: &Receiver<i64>,
+    reclaimed: &watch::Sender<i64>,
+) -> Result<(), Fault> {
+    while let Ok(mut revision) = waiting.recv() {
+        while let Ok(newer) = waiting.try_recv() {
+            revision = revision.max(newer);
+        }
+        let since = clock::monotonic_ms();
+        store.engine().reclaim()?;
+        reclaimed.send_replace(revision);
+        let took_ms = clock::monotonic_ms() - since;
+        tracing::info!(revision, took_ms, "compacted history is gone");
+    }
+    Ok(())
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use metastore_proto::etcdserverpb as pb;
 use metastore_proto::mvccpb;
+use pb::alarm_request::AlarmAction;
 use pb::cluster_client::ClusterClient;
 use pb::kv_client::KvClient;
 use pb::lease_client::LeaseClient;
@@ -168,25 +169,28 @@ impl Client {
             .id
     }
 
-    /// Raises, clears or lists alarms of every member.
+    /// Raises, clears or lists alarms of the member.
     pub async fn alarms(
         &self,
-        action: pb::alarm_request::AlarmAction,
+        action: AlarmAction,
         kind: pb::AlarmType,
     ) -> Vec<pb::AlarmMember> {
+        let status = self.status(pb::StatusRequest {}).await.expect("a status");
         let request = pb::AlarmRequest {
             action: action as i32,
-            member_id: 0,
+            member_id: status.header.expect("a header").member_id,
             alarm: kind as i32,
         };
         self.alarm(request).await.expect("an alarm answer").alarms
     }
 
-    /// Removes every key, lease and alarm. The revision stays.
+    /// Removes every key, lease and alarm, and their history. The revision stays.
     pub async fn wipe(&self) {
-        use pb::alarm_request::AlarmAction;
         for raised in self.alarms(AlarmAction::Get, pb::AlarmType::None).await {
-            self.alarms(AlarmAction::Deactivate, raised.alarm()).await;
+            let action = AlarmAction::Deactivate as i32;
+            let pb::AlarmMember { member_id, alarm } = raised;
+            let request = pb::AlarmRequest { action, member_id, alarm };
+            self.alarm(request).await.expect("an alarm answer");
         }
         for lease in self
             .leases(pb::LeaseLeasesRequest {})
@@ -199,7 +203,11 @@ impl Client {
                 .await
                 .ok();
         }
-        self.delete(delete_everything()).await.expect("a delete");
+        let deleted = self.delete(delete_everything()).await.expect("a delete");
+        let request = pb::CompactionRequest { revision: revision(&deleted.header), physical: true };
+        // Nothing was written since the last one.
+        self.compact(request).await.ok();
+        self.defragment(pb::DefragmentRequest {}).await.expect("a defragmentation");
     }
 }
 

@@ -18,8 +18,13 @@ pub async fn eventually<T>(
             return found;
         }
         assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
-        tokio::time::sleep(PAUSE).await;
+        pause().await;
     }
+}
+
+/// Between two attempts of something that is tried again and again.
+pub async fn pause() {
+    tokio::time::sleep(PAUSE).await;
 }
 
 /// `check` holds all the time for as long as `span`.
@@ -27,6 +32,6 @@ pub async fn throughout(what: &str, span: Duration, mut check: impl AsyncFnMut()
     let end = Instant::now() + span;
     while Instant::now() < end {
         assert!(check().await, "did not hold for {span:?}: {what}");
-        tokio::time::sleep(PAUSE).await;
+        pause().await;
     }
 }

@@ -10,10 +10,12 @@
 
 pub mod client;
 pub mod eventually;
+pub mod history;
 pub mod http;
 pub mod member;
 pub mod model;
 pub mod reply;
 pub mod requests;
 pub mod store;
+pub mod volume;
 pub mod watching;

@@ -353,7 +353,15 @@ impl Draft<'_> {
     /// Every compare, nested ones too, looks at the state before the transaction.
     fn txn(&mut self, txn: &Txn) -> Reply {
         let (succeeded, operations) = branch(self.model.now(), txn);
-        let results = operations.iter().map(|operation| match operation {
+        let results = operations.iter().map(|operation| {
+            let reply = self.operation(operation);
+            (self.model.revision() + i64::from(!self.changes.is_empty()), reply)
+        });
+        Reply::Txn { succeeded, results: results.collect() }
+    }
+
+    fn operation(&mut self, operation: &Operation) -> Reply {
+        match operation {
             Operation::Range(query) if query.revision > 0 => {
                 Reply::Range(select(self.model.at(query.revision), query))
             }
@@ -361,10 +369,6 @@ impl Draft<'_> {
             Operation::Put(put) => self.put(put),
             Operation::DeleteRange(delete) => self.delete_range(delete),
             Operation::Txn(nested) => self.txn(nested),
-        });
-        Reply::Txn {
-            succeeded,
-            results: results.collect(),
         }
     }
 

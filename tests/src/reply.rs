@@ -29,9 +29,10 @@ pub enum Reply {
         previous: Vec<Kv>,
     },
     Range(Found),
+    /// Each operation's answer, with the store's revision right after it.
     Txn {
         succeeded: bool,
-        results: Vec<Reply>,
+        results: Vec<(i64, Reply)>,
     },
     Compact,
     LeaseGrant {
@@ -106,28 +107,27 @@ impl From<&Response> for Reply {
 
 impl From<&TxnResponse> for Reply {
     fn from(txn: &TxnResponse) -> Self {
-        let results = txn.results.iter().map(|result| match result {
-            OperationResponse::Range(RangeResponse {
-                kvs: found,
-                more,
-                count,
-            }) => Self::Range(Found {
-                kvs: kvs(found),
-                more: *more,
-                count: *count,
-            }),
-            OperationResponse::Put { previous } => Self::Put {
-                previous: previous.as_ref().map(kv),
-            },
-            OperationResponse::DeleteRange { deleted, previous } => Self::DeleteRange {
-                deleted: *deleted,
-                previous: kvs(previous),
-            },
-            OperationResponse::Txn(nested) => nested.into(),
-        });
+        let results = txn.results.iter();
         Self::Txn {
             succeeded: txn.succeeded,
-            results: results.collect(),
+            results: results.map(|it| (it.revision, (&it.response).into())).collect(),
+        }
+    }
+}
+
+impl From<&OperationResponse> for Reply {
+    fn from(response: &OperationResponse) -> Self {
+        match response {
+            OperationResponse::Range(RangeResponse { kvs: found, more, count }) => {
+                Self::Range(Found { kvs: kvs(found), more: *more, count: *count })
+            }
+            OperationResponse::Put { previous } => {
+                Self::Put { previous: previous.as_ref().map(kv) }
+            }
+            OperationResponse::DeleteRange { deleted, previous } => {
+                Self::DeleteRange { deleted: *deleted, previous: kvs(previous) }
+            }
+            OperationResponse::Txn(nested) => nested.into(),
         }
     }
 }

@@ -32,7 +32,15 @@ pub enum Response {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TxnResponse {
     pub succeeded: bool,
-    pub results: Vec<OperationResponse>,
+    pub results: Vec<OperationAnswer>,
+}
+
+/// What one operation of a transaction came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationAnswer {
+    /// The store's revision right after it: it moves with the transaction's first write.
+    pub revision: i64,
+    pub response: OperationResponse,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,6 +33,11 @@ impl KeyRange {
         Self { start: key, end: End::Single }
     }
 
+    /// Keys from `start` up to, not including, `end`; without one, all from `start` on.
+    pub fn between(start: Bytes, end: Option<Bytes>) -> Self {
+        Self { start, end: end.map_or(End::Unbounded, End::Before) }
+    }
+
     /// Every key there is.
     pub fn all() -> Self {
         Self { start: Bytes::new(), end: End::Unbounded }

@@ -122,12 +122,15 @@ impl Replica {
         decided: &mut Vec<(ProposalId, Effects)>,
         outputs: &mut Outputs,
     ) -> Result<(), Fault> {
+        let mutations = decided.iter().flat_map(|(_, effects)| &effects.mutations);
+        let births = self.store.counts().stage(&self.store.newest(), mutations, &mut self.batch)?;
         self.batch.set_state(&self.machine, self.applied);
         self.board.stage(self.machine.revision);
         self.board.enter(Operation::StoreWrite);
         self.store.engine().write(&self.batch)?;
         self.board.leave();
         self.batch.clear();
+        self.store.counts().commit(&births, self.machine.revision);
         self.board.publish(self.machine.revision, self.machine.compacted, self.now.monotonic_ms);
         outputs.wrote = true;
         self.tell(decided, outputs);
@@ -142,6 +145,9 @@ impl Replica {
             }
             events.extend(effects.events);
             if id.member == self.config.member && id.boot == self.config.boot {
+                if effects.outcome.is_err() {
+                    self.not_revoked(id.counter);
+                }
                 let Effects { outcome: result, revision, .. } = effects;
                 let outcome = Outcome::Decided { result, revision };
                 outputs.answers.push(Answer { counter: id.counter, outcome });

@@ -20,7 +20,7 @@ pub use propose::Stamp;
 pub use quota::Quota;
 pub use read::{Answered, Reader, Unreadable};
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::{Command, Fault, Machine, Overlay};
@@ -67,8 +67,8 @@ pub struct Replica {
     batch: Batch,
     board: Arc<Board>,
     leases: Arc<LeaseKeeper>,
-    /// Leases whose revocation is proposed and not applied yet.
-    revoking: HashSet<i64>,
+    /// Leases whose revocation is proposed and not applied yet, with the proposal's counter.
+    revoking: HashMap<i64, u64>,
     expired_at: i64,
     /// Proposals of the replica itself; their answers interest nobody.
     own_proposals: u64,
@@ -115,7 +115,7 @@ impl Replica {
             batch: Batch::default(),
             board,
             leases,
-            revoking: HashSet::new(),
+            revoking: HashMap::new(),
             expired_at: 0,
             own_proposals: 0,
             reads: Vec::new(),
@@ -209,23 +209,34 @@ impl Replica {
     fn propose(&mut self, proposal: &crate::raft::Proposal, outputs: &mut Outputs) {
         let payload = crate::raft::payload::encode(proposal);
         if let Err(refused) = self.driver.propose(payload) {
+            self.not_revoked(proposal.id.counter);
             let outcome = Outcome::Unavailable(refused.into());
             outputs.answers.push(Answer { counter: proposal.id.counter, outcome });
         }
     }
 
     fn expire_leases(&mut self, outputs: &mut Outputs) {
-        if !self.driver.standing().leads_with_commit {
+        // Under the alarm CORRUPT a revocation is refused: it would be proposed again and again.
+        let is_refused = self.machine.alarms.refuse_everything().is_err();
+        if is_refused || !self.driver.standing().leads_with_commit {
             return;
         }
         for id in self.leases.expired(self.now.monotonic_ms, REVOKES_MAX) {
-            if self.revoking.insert(id) {
+            if !self.revoking.contains_key(&id) {
                 self.own_proposals += 1;
                 let stamp = Stamp { member: self.config.member, boot: self.config.boot };
                 let counter = propose::own_counter(self.own_proposals);
+                self.revoking.insert(id, counter);
                 let command = Command::LeaseRevoke { id };
                 self.propose(&stamp.proposal(counter, self.now.unix_ms, command), outputs);
             }
+        }
+    }
+
+    /// If that proposal was to revoke a lease, it must be tried again.
+    fn not_revoked(&mut self, counter: u64) {
+        if propose::is_own(counter) {
+            self.revoking.retain(|_, proposed| *proposed != counter);
         }
     }
 

@@ -35,6 +35,10 @@ pub(super) fn own_counter(number: u64) -> u64 {
     (number << THREAD_BITS) | OWN_THREAD
 }
 
+pub(super) fn is_own(counter: u64) -> bool {
+    counter & OWN_THREAD == OWN_THREAD
+}
+
 /// The serving thread that waits for the answer.
 pub fn thread_of(counter: u64) -> usize {
     (counter & OWN_THREAD) as usize

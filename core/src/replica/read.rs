@@ -75,7 +75,7 @@ impl Reader {
         query: &Range,
         take: &mut dyn FnMut(RowRef<'_>),
     ) -> Result<Option<Answered>, Unreadable> {
-        if query.range.as_single().is_some() {
+        if self.is_short(query) {
             return self.range(query, take).map(Some);
         }
         if query.count_only || !range::is_natural(query) {
@@ -92,6 +92,17 @@ impl Reader {
         let (more, revision) = answered;
         let summary = Summary { more: false, count: seen };
         Ok((!more).then_some(Answered { summary, revision }))
+    }
+
+    /// Whether the cost has a bound that a serving thread can bear: few rows, and a count that is
+    /// known or nearly.
+    fn is_short(&self, query: &Range) -> bool {
+        if query.range.as_single().is_some() {
+            return true;
+        }
+        let is_new = query.revision <= 0 || self.board.revision() - query.revision < SHORT_ROWS;
+        let is_page = query.count_only || (1..=SHORT_ROWS).contains(&query.limit);
+        is_new && is_page && range::is_natural(query)
     }
 
     /// Reads a range, however long that takes.
@@ -195,7 +206,7 @@ impl Reader {
                 ControlFlow::Continue(())
             })?;
             let events = logged.into_iter().map(|(event, wanted)| whole(rows, event, wanted));
-            let events = events.collect::<Result<Vec<_>, _>>()?;
+            let events = events.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
             self.recheck(from)?;
             Ok((events, reached))
         })
@@ -226,15 +237,22 @@ impl Reader {
     }
 }
 
-/// The event with its versions. A version that is gone was compacted meanwhile, which the caller
-/// checks last.
-fn whole(rows: &Rows<'_>, event: LoggedEvent, wanted: Wanted) -> Result<Event, Fault> {
+/// The event with its versions. When what was put is gone there is no event: it was compacted
+/// meanwhile, which the caller checks last, or it was put at the compacted revision and overwritten
+/// in the same transaction, and then etcd does not have it any more either.
+fn whole(rows: &Rows<'_>, event: LoggedEvent, wanted: Wanted) -> Result<Option<Event>, Fault> {
     let LoggedEvent { at, key, is_delete, created, .. } = event;
     let version = if is_delete { None } else { rows.written_at(&key, at)? };
-    let previous = match wanted {
+    if version.is_none() && !is_delete {
+        return Ok(None);
+    }
+    let mut previous = match wanted {
         Wanted::WithPrevious if !created => rows.ended_by(&key, at)?,
         _ => None,
     };
-    let previous = previous.filter(|version| version.modified.main < at.main);
-    Ok(Event { at, key, version, previous })
+    // No revision ever showed what a sibling of the same transaction wrote: what it ended counts.
+    while let Some(sibling) = previous.take_if(|version| version.modified.main == at.main) {
+        previous = rows.ended_by(&key, sibling.modified)?;
+    }
+    Ok(Some(Event { at, key, version, previous }))
 }

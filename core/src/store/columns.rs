@@ -15,7 +15,7 @@
 //! | `lease` | lease id (8) | time to live in seconds (8) |
 //! | `lease_keys` | lease id (8), user key | nothing |
 //! | `members` | member id (8) | JSON |
-//! | `counts` | reserved: keys per chunk of neighbouring keys | |
+//! | `counts` | first key of a chunk of neighbours | live keys in the chunk (8) |
 //! | `meta` | a name below | see `codec.rs` |
 
 /// The format of a data directory. A program opens its own format and older ones it can migrate.
@@ -38,6 +38,7 @@ pub enum Column {
     Lease = 5,
     LeaseKeys = 6,
     Members = 7,
+    /// Live keys per chunk of neighbours: counts without counting. Derived, local to a member.
     Counts = 8,
     Meta = 9,
 }

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod codec;
 pub mod columns;
+pub mod counts;
 pub mod directory;
 pub mod engine;
 pub mod hash;
@@ -16,6 +17,7 @@ pub mod view;
 
 pub use batch::Batch;
 pub use columns::Column;
+pub use counts::Counts;
 pub use engine::{Cursor, Engine, Reads};
 pub use open::{Applied, Recovered};
 pub use view::Rows;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Store {
     engine: Arc<dyn Engine>,
+    counts: Arc<Counts>,
 }
 
 impl std::fmt::Debug for Store {
@@ -36,11 +39,15 @@ impl std::fmt::Debug for Store {
 
 impl Store {
     pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine }
+        Self { engine, counts: Arc::default() }
     }
 
     pub fn engine(&self) -> &dyn Engine {
         self.engine.as_ref()
+    }
+
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Reads the newest rows, each read by itself. For the thread that writes, and for single
@@ -53,6 +60,6 @@ impl Store {
     /// everything that a snapshot can see.
     pub fn at_one_moment<T>(&self, read: impl FnOnce(&Rows<'_>) -> T) -> T {
         let snapshot = self.engine.snapshot();
-        read(&Rows::new(snapshot.as_ref()))
+        read(&Rows::counted(snapshot.as_ref(), &self.counts, self.engine.newest()))
     }
 }

@@ -41,6 +41,7 @@ impl Store {
             members: members(&rows)?,
             marked_at: state.marked_at,
         };
+        self.counts().load(&rows)?;
         let applied = Applied { index: state.applied_index, term: state.applied_term };
         let configuration = rows.reads().get(Column::Meta, META_CONFIGURATION)?.unwrap_or_default();
         Ok(Recovered { machine, applied, configuration })

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::codec::{self, POSITION_LEN, StateRow};
 use super::columns::META_STATE;
-use super::{Column, Cursor, Reads};
+use super::{Column, Counts, Cursor, Reads};
 use crate::domain::effects::LoggedEvent;
 use crate::domain::mvcc::DeadTotals;
 use crate::domain::view::Visit;
@@ -18,11 +18,15 @@ use crate::domain::{At, Fault, KeyRange, Revision, RowRef, Version, View};
 
 /// Steps that are cheaper than a seek.
 const STEPS_BEFORE_SEEK: usize = 8;
+/// Births that are looked at whatever the number of keys.
+const BIRTHS_MIN: i64 = 1000;
 
 /// Rows of one moment, or the newest ones, depending on what is behind them.
 #[derive(Clone, Copy)]
 pub struct Rows<'r> {
     reads: &'r dyn Reads,
+    /// Numbers of keys by chunk, and the newest rows, to make up for the time between the two.
+    counts: Option<(&'r Counts, &'r dyn Reads)>,
 }
 
 impl std::fmt::Debug for Rows<'_> {
@@ -33,7 +37,12 @@ impl std::fmt::Debug for Rows<'_> {
 
 impl<'r> Rows<'r> {
     pub fn new(reads: &'r dyn Reads) -> Self {
-        Self { reads }
+        Self { reads, counts: None }
+    }
+
+    /// Rows of one moment that can be counted without looking at each.
+    pub fn counted(reads: &'r dyn Reads, counts: &'r Counts, newest: &'r dyn Reads) -> Self {
+        Self { reads, counts: Some((counts, newest)) }
     }
 
     pub fn reads(&self) -> &'r dyn Reads {
@@ -124,6 +133,36 @@ impl<'r> Rows<'r> {
             cursor.advance()?;
         }
         Ok(())
+    }
+
+    /// The number of keys, each looked at.
+    pub fn scan_count(&self, range: &KeyRange, at: At) -> Result<i64, Fault> {
+        let mut count = 0;
+        self.scan(range, at, &mut |_row| {
+            count += 1;
+            ControlFlow::Continue(())
+        })?;
+        Ok(count)
+    }
+
+    /// Keys of `range` born after revision `after` up to `until`, less those that ceased.
+    pub fn born(&self, range: &KeyRange, after: i64, until: i64) -> Result<i64, Fault> {
+        if after >= until {
+            return Ok(0);
+        }
+        let from = codec::position(Revision::start_of(after + 1));
+        let to = codec::position(Revision::start_of(until + 1));
+        let mut born = 0;
+        let mut cursor = self.reads.cursor(Column::Births, &from, Some(&to))?;
+        while let Some((at, row)) = cursor.row() {
+            let (kind, key) =
+                row.split_first().ok_or_else(|| codec::bad_row(Column::Births, at))?;
+            if range.contains(key) {
+                born += if *kind == 1 { 1 } else { -1 };
+            }
+            cursor.advance()?;
+        }
+        Ok(born)
     }
 
     /// Time marks in order: milliseconds since the epoch, and the revision that was newest then.
@@ -315,12 +354,22 @@ impl View for Rows<'_> {
     }
 
     fn count(&self, range: &KeyRange, at: At) -> Result<i64, Fault> {
-        let mut count = 0;
-        self.scan(range, at, &mut |_row| {
-            count += 1;
-            ControlFlow::Continue(())
-        })?;
-        Ok(count)
+        let Some((counts, newest)) = self.counts.filter(|_| range.as_single().is_none()) else {
+            return self.scan_count(range, at);
+        };
+        if range.is_empty() {
+            return Ok(0);
+        }
+        let revision = self.state()?.revision;
+        let now = counts.count(range, self, revision, &Rows::new(newest))?;
+        match at {
+            At::Now => Ok(now),
+            // Births are fewer than keys, or else the keys are looked at.
+            At::Revision(at) if revision - at > now.max(BIRTHS_MIN) => {
+                self.scan_count(range, At::Revision(at))
+            }
+            At::Revision(at) => Ok(now - self.born(range, at, revision)?),
+        }
     }
 
     fn lease_keys(&self, lease: i64) -> Result<Vec<Bytes>, Fault> {

@@ -53,7 +53,7 @@ pub(crate) fn command(dice: &mut Dice, known: &Known) -> Command {
 }
 
 pub(crate) fn key(dice: &mut Dice) -> Bytes {
-    Bytes::from_static(dice.pick(&KEYS))
+    Bytes::from_static(KEYS[dice.below(KEYS.len())])
 }
 
 /// Single keys, spans (now and then inverted), open ends, and everything.

@@ -11,7 +11,7 @@ use crate::domain::alarm::{Alarm, AlarmKind};
 use crate::domain::command::{
     Compare, DeleteRange, Operand, Operation, Put, Range, Relation, Sort, SortTarget, Txn,
 };
-use crate::domain::effects::{OperationResponse, RangeResponse, TxnResponse};
+use crate::domain::effects::{OperationAnswer, OperationResponse, RangeResponse, TxnResponse};
 use crate::domain::{KeyRange, KeyValue, RowRef};
 
 /// Field 2 of `RangeResponse`, a message.
@@ -138,13 +138,13 @@ pub fn append_row(out: &mut BytesMut, row: RowRef<'_>) {
     crate::domain::mvcc::range::put_framed(out, RANGE_KVS_TAG, row);
 }
 
-/// The responses inside a transaction carry a header with nothing but the revision.
-pub fn txn_response(response: TxnResponse, revision: i64) -> (bool, Vec<pb::ResponseOp>) {
-    let results = response.results.into_iter().map(|it| operation_response(it, revision));
-    (response.succeeded, results.collect())
+pub fn txn_response(response: TxnResponse) -> (bool, Vec<pb::ResponseOp>) {
+    (response.succeeded, response.results.into_iter().map(operation_response).collect())
 }
 
-fn operation_response(response: OperationResponse, revision: i64) -> pb::ResponseOp {
+/// The answers inside a transaction carry a header with nothing but the revision.
+fn operation_response(answer: OperationAnswer) -> pb::ResponseOp {
+    let OperationAnswer { revision, response } = answer;
     let header = Some(pb::ResponseHeader { revision, ..Default::default() });
     let response = match response {
         OperationResponse::Range(range) => {
@@ -161,7 +161,7 @@ fn operation_response(response: OperationResponse, revision: i64) -> pb::Respons
             })
         }
         OperationResponse::Txn(nested) => {
-            let (succeeded, responses) = txn_response(nested, revision);
+            let (succeeded, responses) = txn_response(nested);
             // Of a nested transaction not even the revision is said.
             let header = Some(pb::ResponseHeader::default());
             WireResponse::ResponseTxn(pb::TxnResponse { header, succeeded, responses })

@@ -137,7 +137,7 @@ async fn write_txn(edge: &Edge, txn: Txn) -> Result<TxnAnswer, Status> {
     let Response::Txn(response) = response else {
         return Err(unexpected());
     };
-    let (succeeded, responses) = convert::txn_response(response, revision);
+    let (succeeded, responses) = convert::txn_response(response);
     Ok((succeeded, responses, revision))
 }
 
@@ -160,7 +160,7 @@ async fn read_txn(edge: &Edge, txn: Txn, is_serializable: bool) -> Result<TxnAns
     let read = tokio::task::spawn_blocking(move || reader.txn(txn));
     let read = read.await.map_err(|_stopping| Status::from(status::STOPPED))?;
     let (response, revision) = read.map_err(|error| status::unreadable(&error))?;
-    let (succeeded, responses) = convert::txn_response(response, revision);
+    let (succeeded, responses) = convert::txn_response(response);
     Ok((succeeded, responses, revision))
 }
 

@@ -159,9 +159,15 @@ impl<'o, 'v, V: View> Writer<'o, 'v, V> {
         version: Option<Version>,
         previous: Option<Version>,
     ) {
-        // A sibling of the same transaction may have written the key: that is not a previous
-        // version that any revision shows.
-        let previous = previous.filter(|version| version.modified.main < at.main);
+        // A sibling of the same transaction may have written the key: no revision ever showed that
+        // version, so the previous one is what the sibling had before it.
+        let previous = previous.and_then(|version| {
+            if version.modified.main < at.main {
+                return Some(version);
+            }
+            let sibling = self.events.iter().rfind(|event| event.key == key);
+            sibling.and_then(|event| event.previous.clone())
+        });
         self.events.push(Event { at, key, version, previous });
     }
 

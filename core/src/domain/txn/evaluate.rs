@@ -1,7 +1,7 @@
 //! How a transaction is decided: choose, check, do.
 
 use crate::domain::command::{DeleteRange, Operation, Put, Range, Txn};
-use crate::domain::effects::{OperationResponse, RangeResponse, TxnResponse};
+use crate::domain::effects::{OperationAnswer, OperationResponse, RangeResponse, TxnResponse};
 use crate::domain::mvcc::{Writer, compact, delete, put, range};
 use crate::domain::{At, Fault, Rejection, View};
 
@@ -86,7 +86,7 @@ fn readable(context: &Context<'_>, range: &Range) -> Result<(), Rejection> {
 fn execute<V: View>(writer: &mut Writer<'_, '_, V>, chosen: Chosen) -> Result<TxnResponse, Fault> {
     let mut results = Vec::with_capacity(chosen.steps.len());
     for step in chosen.steps {
-        results.push(match step {
+        let response = match step {
             Step::Range(query) => OperationResponse::Range(read(writer, &query)?),
             Step::Put(it) => OperationResponse::Put { previous: put::run(writer, it)? },
             Step::DeleteRange(it) => {
@@ -94,7 +94,8 @@ fn execute<V: View>(writer: &mut Writer<'_, '_, V>, chosen: Chosen) -> Result<Tx
                 OperationResponse::DeleteRange { deleted: count, previous }
             }
             Step::Txn(nested) => OperationResponse::Txn(execute(writer, nested)?),
-        });
+        };
+        results.push(OperationAnswer { revision: writer.revision(), response });
     }
     Ok(TxnResponse { succeeded: chosen.succeeded, results })
 }

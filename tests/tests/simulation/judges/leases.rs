@@ -19,22 +19,31 @@ struct Deadline {
     /// In the boot that set it.
     boot: u64,
     at_ms: i64,
+    /// The turn in which the lease was granted.
+    turn: u64,
 }
 
 impl LeaseTimes {
-    pub(crate) fn decided(&mut self, decided: &Decided, boot: u64, now_ms: i64) -> Verdict {
+    /// A member that ends a lease names it by its id alone, as etcd does: it may hit one that was
+    /// granted anew in the same turn.
+    pub(crate) fn decided(
+        &mut self,
+        decided: &Decided,
+        (boot, turn): (u64, u64),
+        now_ms: i64,
+    ) -> Verdict {
         let id = decided.proposal.id;
         match decided.proposal.command {
             Command::LeaseGrant { id, ttl } if decided.result.is_ok() => {
                 let ttl_ms = ttl * 1000;
-                let deadline = Deadline { ttl_ms, boot, at_ms: now_ms + ttl_ms };
+                let deadline = Deadline { ttl_ms, boot, at_ms: now_ms + ttl_ms, turn };
                 self.deadlines.insert(id, deadline);
                 Ok(())
             }
             Command::LeaseRevoke { id: lease } if decided.result.is_ok() => {
                 let Some(deadline) = self.deadlines.remove(&lease) else { return Ok(()) };
                 let by_itself = thread_of(id.counter) == THREADS_MAX;
-                let is_comparable = deadline.boot == id.boot;
+                let is_comparable = deadline.boot == id.boot && deadline.turn != turn;
                 require(!by_itself || !is_comparable || deadline.at_ms <= now_ms, || {
                     format!("lease {lease} ended at {now_ms}, its time was {}", deadline.at_ms)
                 })

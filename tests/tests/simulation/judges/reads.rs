@@ -10,6 +10,7 @@ use metastore_core::replica::{Reader, Unreadable};
 use metastore_tests::model::Model;
 use metastore_tests::reply::{self, Found, kv};
 
+use super::watches::wanted;
 use crate::finding::{Finding, Verdict, require, same};
 use crate::probe::Seen;
 
@@ -94,7 +95,7 @@ pub(crate) fn check_events(
         require(reached >= next, || format!("events from {next} reach only {reached}"))?;
         let covered = events.iter().filter(|event| spec.covers(event));
         let got: Vec<_> = covered.map(|event| reply::event(event, spec.prev_kv)).collect();
-        same("a page of events", &got, &model.watch(spec, next, reached))?;
+        same("a page of events", &got, &wanted(model, spec, (next, reached), &got))?;
         next = reached + 1;
     }
     Ok(())

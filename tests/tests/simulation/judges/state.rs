@@ -28,10 +28,14 @@ pub(crate) fn check_machine(machine: &Machine, model: &Model) -> Verdict {
     check_sizes(&machine.totals, model)
 }
 
-/// Everything that is stored.
-pub(crate) fn check_rows(reader: &Reader, history: &History) -> Verdict {
+/// What is stored, as of each of `revisions`.
+pub(crate) fn check_rows(
+    reader: &Reader,
+    history: &History,
+    revisions: impl Iterator<Item = i64>,
+) -> Verdict {
     let model = &history.model;
-    for revision in model.compacted.max(1) - 1..=model.revision() {
+    for revision in revisions {
         let query = Range { revision, ..Range::of(KeyRange::all()) };
         reads::check_range(reader, &query, model)?;
     }

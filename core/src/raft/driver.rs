@@ -2,12 +2,13 @@
 //!
 //! The caller gives ticks, proposals and reads, and takes [`Turn`]s until there is none. A turn
 //! has appended to the log and synced it once for all that waited; what it hands out as committed
-//! is durable on a quorum.
+//! is durable on a quorum. It comes in two halves, so that the caller can apply what an earlier
+//! turn committed while the disk is busy.
 
 use bytes::Bytes;
 use protobuf::Message as _;
 use raft::eraftpb::{ConfState, Entry, EntryType};
-use raft::{Config, RawNode, StateRole};
+use raft::{Config, RawNode, Ready, StateRole};
 
 use super::log::LogStore;
 use super::log_view::LogView;
@@ -84,6 +85,8 @@ pub enum NotProposed {
 /// Consensus for one member.
 pub struct Driver {
     node: RawNode<LogView>,
+    /// A step whose second half is to come.
+    begun: Option<Ready>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -131,7 +134,7 @@ impl Driver {
         };
         let node = RawNode::new(&raft, view, &slog_bridge::logger())
             .map_err(|error| Fault::corrupt(format!("the raft log: {error}")))?;
-        Ok(Self { node })
+        Ok(Self { node, begun: None })
     }
 
     /// One tick of the clock.
@@ -163,35 +166,47 @@ impl Driver {
         self.node.read_index(context.to_be_bytes().to_vec());
     }
 
-    /// One step: appends and syncs what waits, and hands out what is committed. `None` when there
-    /// is nothing to do.
-    pub fn turn(&mut self, before_sync: &mut dyn FnMut()) -> Result<Option<Turn>, Fault> {
+    /// The first half of a step: appends what waits. Answers whether there was anything; then
+    /// [`Self::finish`] must follow, and before it nothing else may be asked of the driver.
+    ///
+    /// With `overlap`, the sync begins here, and the caller has something to do meanwhile.
+    pub fn begin(&mut self, overlap: bool) -> Result<bool, Fault> {
         if !self.node.has_ready() {
-            return Ok(None);
+            return Ok(false);
         }
-        let mut turn = Turn::default();
         let mut ready = self.node.ready();
-        self.collect(&mut turn, ready.take_committed_entries())?;
-        for read in ready.take_read_states() {
-            if let Ok(context) = read.request_ctx.as_slice().try_into() {
-                turn.reads.push((u64::from_be_bytes(context), read.index));
-            }
-        }
         let entries = ready.take_entries();
         if !entries.is_empty() || ready.hs().is_some() {
             self.node.mut_store().append(entries, ready.hs())?;
         }
+        if overlap && ready.must_sync() {
+            self.node.mut_store().start_sync()?;
+        }
+        self.begun = Some(ready);
+        Ok(true)
+    }
+
+    /// The second half: what was appended is durable, and what is committed by that comes out.
+    pub fn finish(&mut self, before_sync: &mut dyn FnMut()) -> Result<Turn, Fault> {
+        let mut turn = Turn::default();
+        let Some(mut ready) = self.begun.take() else { return Ok(turn) };
         if ready.must_sync() {
             before_sync();
             self.node.mut_store().sync()?;
             turn.synced = true;
         }
+        collect(&mut turn, ready.take_committed_entries())?;
+        for read in ready.take_read_states() {
+            if let Ok(context) = read.request_ctx.as_slice().try_into() {
+                turn.reads.push((u64::from_be_bytes(context), read.index));
+            }
+        }
         let mut light = self.node.advance_append(ready);
         if let Some(commit) = light.commit_index() {
             self.node.mut_store().set_commit(commit);
         }
-        self.collect(&mut turn, light.take_committed_entries())?;
-        Ok(Some(turn))
+        collect(&mut turn, light.take_committed_entries())?;
+        Ok(turn)
     }
 
     /// Everything up to `index` is applied.
@@ -230,18 +245,18 @@ impl Driver {
     pub fn committed_at_open(&self) -> u64 {
         self.node.store().commit()
     }
+}
 
-    fn collect(&mut self, turn: &mut Turn, entries: Vec<Entry>) -> Result<(), Fault> {
-        for entry in entries {
-            if entry.get_entry_type() != EntryType::EntryNormal {
-                return Err(Fault::corrupt(format!(
-                    "entry {} changes the members, which this version does not do",
-                    entry.index
-                )));
-            }
-            let Entry { index, term, data, .. } = entry;
-            turn.committed.push(Committed { index, term, payload: data });
+fn collect(turn: &mut Turn, entries: Vec<Entry>) -> Result<(), Fault> {
+    for entry in entries {
+        if entry.get_entry_type() != EntryType::EntryNormal {
+            return Err(Fault::corrupt(format!(
+                "entry {} changes the members, which this version does not do",
+                entry.index
+            )));
         }
-        Ok(())
+        let Entry { index, term, data, .. } = entry;
+        turn.committed.push(Committed { index, term, payload: data });
     }
+    Ok(())
 }

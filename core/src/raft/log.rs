@@ -47,10 +47,16 @@ pub struct LogStart {
 /// prefix of what was appended since.
 pub trait LogStore: Send {
     /// Reads everything; called once, before any write.
-    fn load(&self) -> Result<LogStart, Fault>;
+    fn load(&mut self) -> Result<LogStart, Fault>;
 
     /// Appends in one write.
     fn append(&mut self, write: &LogWrite) -> Result<(), Fault>;
+
+    /// Begins to make what is appended durable, so that the caller can do something else before
+    /// it asks for [`Self::sync`].
+    fn start_sync(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// On return everything appended is durable.
     fn sync(&mut self) -> Result<(), Fault>;

@@ -91,7 +91,7 @@ impl LogStart {
 }
 
 impl LogStore for MemoryLog {
-    fn load(&self) -> Result<LogStart, Fault> {
+    fn load(&mut self) -> Result<LogStart, Fault> {
         Ok(self.disk.lock().newest.clone())
     }
 

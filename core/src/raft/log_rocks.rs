@@ -7,6 +7,8 @@
 //! | `v` | term, vote, commit (8 + 8 + 8) |
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use bytes::Bytes;
 use rocksdb::{
@@ -25,7 +27,10 @@ const ENTRY: u8 = b'e';
 /// The log of production.
 #[derive(Debug)]
 pub struct RocksLog {
-    db: DB,
+    db: Arc<DB>,
+    syncer: Syncer,
+    /// The newest entry that was ever appended since the log was opened.
+    last: u64,
 }
 
 impl RocksLog {
@@ -46,7 +51,9 @@ impl RocksLog {
         options.set_block_based_table_factory(&table);
         quiet(&mut options);
         let db = DB::open(&options, path).map_err(|error| fault(path, &error))?;
-        Ok(Self { db })
+        let db = Arc::new(db);
+        let syncer = Syncer::start(Arc::clone(&db))?;
+        Ok(Self { db, syncer, last: 0 })
     }
 
     /// Writes, durably, where a new log starts. It starts above 1, so that a joiner never replays
@@ -103,28 +110,26 @@ impl RocksLog {
 }
 
 impl LogStore for RocksLog {
-    fn load(&self) -> Result<LogStart, Fault> {
+    fn load(&mut self) -> Result<LogStart, Fault> {
         let base = self.get(BASE)?;
         let vote = self.get(VOTE)?;
         let undecodable = || self.damaged("a fixed row does not decode");
         let [base_index, base_term] = take_numbers(&base).ok_or_else(undecodable)?;
         let [term, vote, commit] = take_numbers(&vote).ok_or_else(undecodable)?;
-        Ok(LogStart {
-            vote: LogVote { term, vote, commit },
-            base_index,
-            base_term,
-            entries: self.entries(base_index + 1, u64::MAX)?,
-        })
+        let entries = self.entries(base_index + 1, u64::MAX)?;
+        self.last = entries.last().map_or(base_index, |entry| entry.index);
+        Ok(LogStart { vote: LogVote { term, vote, commit }, base_index, base_term, entries })
     }
 
     fn append(&mut self, write: &LogWrite) -> Result<(), Fault> {
         let bytes: usize = write.entries.iter().map(|entry| entry.data.len() + 64).sum();
         let mut writes = WriteBatch::with_capacity_bytes(bytes + 64);
         if let Some(last) = write.entries.last() {
-            // What followed an entry that is replaced is not part of the log any more.
-            if self.has(last.index + 1)? {
+            if last.index < self.last {
+                // What followed an entry that is replaced is not part of the log any more.
                 writes.delete_range(entry_key(last.index + 1), entry_key(u64::MAX));
             }
+            self.last = last.index;
         }
         let mut row = Vec::new();
         for entry in &write.entries {
@@ -140,8 +145,16 @@ impl LogStore for RocksLog {
         self.write(writes)
     }
 
+    fn start_sync(&mut self) -> Result<(), Fault> {
+        self.syncer.ask()
+    }
+
     fn sync(&mut self) -> Result<(), Fault> {
-        self.db.flush_wal(true).map_err(|error| self.fault(&error))
+        let synced = match self.syncer.answer() {
+            Some(synced) => synced,
+            None => self.db.flush_wal(true),
+        };
+        synced.map_err(|error| self.fault(&error))
     }
 
     fn read(&self, low: u64, high: u64) -> Result<Vec<LogEntry>, Fault> {
@@ -158,10 +171,40 @@ impl LogStore for RocksLog {
     }
 }
 
-impl RocksLog {
-    fn has(&self, index: u64) -> Result<bool, Fault> {
-        let found = self.db.get_pinned(entry_key(index)).map_err(|error| self.fault(&error))?;
-        Ok(found.is_some())
+/// A thread that syncs while the caller does something else.
+#[derive(Debug)]
+struct Syncer {
+    ask: SyncSender<()>,
+    answers: Receiver<Result<(), rocksdb::Error>>,
+    is_asked: bool,
+}
+
+impl Syncer {
+    fn start(db: Arc<DB>) -> Result<Self, Fault> {
+        let (ask, asked) = sync_channel(1);
+        let (answer, answers) = sync_channel(1);
+        let work = move || {
+            while asked.recv().is_ok() {
+                if answer.send(db.flush_wal(true)).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("log-sync".to_owned())
+            .spawn(work)
+            .map_err(|error| Fault::disk(format!("cannot start a thread: {error}")))?;
+        Ok(Self { ask, answers, is_asked: false })
+    }
+
+    fn ask(&mut self) -> Result<(), Fault> {
+        self.is_asked = true;
+        self.ask.send(()).map_err(|_gone| Fault::disk("the thread that syncs the log is gone"))
+    }
+
+    /// Waits for the sync that was asked for; `None` when none was, or nobody answers.
+    fn answer(&mut self) -> Option<Result<(), rocksdb::Error>> {
+        std::mem::take(&mut self.is_asked).then(|| self.answers.recv().ok()).flatten()
     }
 }
 

@@ -31,7 +31,7 @@ impl LogView {
     /// `applied` is what the state machine has: commit is at least that, whatever the last vote
     /// on disk says.
     pub(super) fn open(
-        store: Box<dyn LogStore>,
+        mut store: Box<dyn LogStore>,
         conf_state: ConfState,
         applied: u64,
     ) -> Result<Self, Fault> {
@@ -95,6 +95,10 @@ impl LogView {
             self.remember(entries.into_iter());
         }
         Ok(())
+    }
+
+    pub(super) fn start_sync(&mut self) -> Result<(), Fault> {
+        self.store.start_sync()
     }
 
     pub(super) fn sync(&mut self) -> Result<(), Fault> {

@@ -299,7 +299,7 @@ impl Board {
         last.store(took, Ordering::Relaxed);
     }
 
-    pub(super) fn show_standing(&self, standing: &Standing, applied: Applied) {
+    pub(super) fn show_standing(&self, standing: &Standing, applied: Applied, is_caught_up: bool) {
         let role = match standing.role {
             Role::Follower => 0,
             Role::Candidate => 1,
@@ -314,9 +314,9 @@ impl Board {
         }
         self.commit_index.store(standing.commit, Ordering::Relaxed);
         self.applied_index.store(applied.index, Ordering::Relaxed);
-        let is_linear = standing.is_sole_voter
-            && standing.leads_with_commit
-            && applied.index >= standing.commit;
+        // Nothing is acknowledged before it is applied: once it has applied what earlier lives
+        // acknowledged, a sole voter's rows are never behind what anybody knows.
+        let is_linear = standing.is_sole_voter && standing.leads_with_commit && is_caught_up;
         self.reads_are_linear.store(is_linear, Ordering::Release);
     }
 

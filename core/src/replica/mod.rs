@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use crate::domain::{Command, Fault, Machine, Overlay};
 use crate::raft::driver::sole_voter;
-use crate::raft::{Driver, DriverConfig, LogStore};
+use crate::raft::{Committed, Driver, DriverConfig, LogStore};
 use crate::store::{Applied, Batch, Store};
 
 /// The index of the entry before the first one: a log never starts at 1.
@@ -64,6 +64,8 @@ pub struct Replica {
     store: Store,
     machine: Machine,
     applied: Applied,
+    /// Committed and not applied yet: the next turn does that while its own sync is under way.
+    committed: Vec<Committed>,
     batch: Batch,
     board: Arc<Board>,
     leases: Arc<LeaseKeeper>,
@@ -76,6 +78,8 @@ pub struct Replica {
     reads: Vec<(u64, Option<u64>)>,
     /// The newest index that was committed when the log was opened.
     recovered: u64,
+    /// Since it leads it has once applied everything that was committed.
+    is_caught_up: bool,
     now: Now,
 }
 
@@ -112,6 +116,7 @@ impl Replica {
             store,
             machine: recovered.machine,
             applied,
+            committed: Vec::new(),
             batch: Batch::default(),
             board,
             leases,
@@ -119,6 +124,7 @@ impl Replica {
             expired_at: 0,
             own_proposals: 0,
             reads: Vec::new(),
+            is_caught_up: false,
             now: Now::default(),
         };
         for (id, ttl) in replica.machine.leases.iter() {
@@ -157,18 +163,38 @@ impl Replica {
         }
     }
 
-    /// One turn: persists, applies, publishes. Answers whether there was anything to do.
+    /// One turn, whole: appends, applies what was committed before, syncs. Answers whether there
+    /// was anything to do.
     pub fn turn(&mut self, outputs: &mut Outputs) -> Result<bool, Fault> {
+        let began = self.begin()?;
+        let applied = self.apply_committed(outputs)?;
+        self.finish(outputs)?;
+        Ok(began || applied)
+    }
+
+    /// The first part: appends to the log all that waits, and begins to sync it if there is
+    /// something to apply meanwhile.
+    pub fn begin(&mut self) -> Result<bool, Fault> {
         if self.reads.iter().any(|(_, index)| index.is_none()) {
             self.ask_reads();
         }
-        let board = Arc::clone(&self.board);
-        let turn = self.driver.turn(&mut || board.enter(Operation::LogSync))?;
-        let Some(turn) = turn else {
-            self.board.leave();
-            self.release_reads(outputs);
+        self.driver.begin(!self.committed.is_empty())
+    }
+
+    /// The second part: applies and publishes what earlier turns committed.
+    pub fn apply_committed(&mut self, outputs: &mut Outputs) -> Result<bool, Fault> {
+        if self.committed.is_empty() {
             return Ok(false);
-        };
+        }
+        let entries = std::mem::take(&mut self.committed);
+        self.apply(entries, outputs)?;
+        Ok(true)
+    }
+
+    /// The third part: waits for the sync; what it committed is for the next turn.
+    pub fn finish(&mut self, outputs: &mut Outputs) -> Result<(), Fault> {
+        let board = Arc::clone(&self.board);
+        let turn = self.driver.finish(&mut || board.enter(Operation::LogSync))?;
         self.board.leave();
         outputs.synced |= turn.synced;
         for (context, index) in turn.reads {
@@ -176,14 +202,12 @@ impl Replica {
                 read.1 = Some(index);
             }
         }
-        if !turn.committed.is_empty() {
-            self.apply(turn.committed, outputs)?;
-            self.driver.applied_to(self.applied.index);
-        }
+        self.committed = turn.committed;
+        self.driver.applied_to(self.applied.index);
         self.follow_role();
         self.show();
         self.release_reads(outputs);
-        Ok(true)
+        Ok(())
     }
 
     /// Entries applied, and entries that must be before anything is served.
@@ -264,7 +288,10 @@ impl Replica {
 
     /// A new leader does not know how long each lease still has: all run anew.
     fn follow_role(&mut self) {
-        let leads = self.driver.standing().leads_with_commit;
+        let standing = self.driver.standing();
+        let leads = standing.leads_with_commit;
+        let has_all = self.applied.index >= self.recovered.max(standing.commit);
+        self.is_caught_up = leads && (self.is_caught_up || has_all);
         if leads && !self.leases.is_kept_here() {
             self.leases.take_over(self.now.monotonic_ms, self.config.election_timeout_ms);
         } else if !leads {
@@ -273,7 +300,7 @@ impl Replica {
     }
 
     fn show(&self) {
-        self.board.show_standing(&self.driver.standing(), self.applied);
+        self.board.show_standing(&self.driver.standing(), self.applied, self.is_caught_up);
         self.board.show_machine(&self.machine);
     }
 }

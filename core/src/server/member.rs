@@ -53,14 +53,23 @@ impl Consensus {
             for input in inputs.drain(..) {
                 self.replica.step(input, &mut outputs)?;
             }
-            while self.replica.turn(&mut outputs)? {
-                self.tell(&mut outputs);
-            }
+            while self.turn(&mut outputs)? {}
             self.tell(&mut outputs);
             if is_last {
                 return Ok(());
             }
         }
+    }
+
+    /// The answers to one group are sent while the next one's sync is under way.
+    fn turn(&mut self, outputs: &mut Outputs) -> Result<bool, Fault> {
+        let began = self.replica.begin()?;
+        let applied = self.replica.apply_committed(outputs)?;
+        if applied {
+            self.tell(outputs);
+        }
+        self.replica.finish(outputs)?;
+        Ok(began || applied)
     }
 
     fn tell(&mut self, outputs: &mut Outputs) {

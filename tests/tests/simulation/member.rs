@@ -45,16 +45,14 @@ impl Member {
     pub(crate) fn open(machine: &Machine, boot: u64, keep_entries: u64) -> Result<Self, Fault> {
         let board = Arc::new(Board::new());
         let leases = Arc::new(LeaseKeeper::default());
-        // Readers go around the fragile disk: they are on other threads.
-        let solid = Store::new(Arc::clone(&machine.engine) as _);
-        let reader = Reader::new(solid, Arc::clone(&board));
         let probe = Arc::new(Probe::default());
-        probe.attach(reader.clone());
         let store = Store::new(Arc::new(FragileEngine {
             engine: Arc::clone(&machine.engine),
             power: Arc::clone(&machine.power),
             probe: Arc::clone(&probe),
         }));
+        let reader = Reader::new(store.clone(), Arc::clone(&board));
+        probe.attach(reader.clone());
         let log = FragileLog {
             log: machine.log.clone(),
             power: Arc::clone(&machine.power),
@@ -94,5 +92,12 @@ impl Member {
     /// The record of the compaction is durable.
     pub(crate) fn release_history(&self, compacted: i64) {
         self.store.engine().release_history(compacted);
+    }
+}
+
+impl Drop for Member {
+    /// The probe reads the store that it is called from.
+    fn drop(&mut self) {
+        self.probe.detach();
     }
 }

@@ -33,6 +33,10 @@ impl Probe {
         self.state.lock().reader = Some(reader);
     }
 
+    pub(crate) fn detach(&self) {
+        self.state.lock().reader = None;
+    }
+
     /// What to read from now on; `None`: nothing.
     pub(crate) fn aim(&self, query: Option<Range>) {
         self.state.lock().query = query;

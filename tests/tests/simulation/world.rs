@@ -183,12 +183,13 @@ impl World {
             let Some(member) = &mut self.member else { return Ok(()) };
             let mut outputs = Outputs::default();
             let turned = member.replica.turn(&mut outputs);
+            let announced = outputs.compacted;
             // What came out before a fault may have left the member already.
             if turned.is_ok() || self.dice.percent(50) {
                 self.take(outputs)?;
             }
             match turned {
-                Ok(true) => {}
+                Ok(true) => self.check_announced(announced)?,
                 Ok(false) => return Ok(()),
                 Err(fault) => return self.fail(fault),
             }
@@ -221,8 +222,12 @@ impl World {
             self.trace.line(format!("read {context}"));
         }
         member.published.extend(outputs.events);
-        let compacted = outputs.compacted.unwrap_or(self.history.model.compacted);
-        same("the compaction announced", &compacted, &self.history.model.compacted)
+        Ok(())
+    }
+
+    fn check_announced(&self, compacted: Option<i64>) -> Verdict {
+        let known = self.history.model.compacted;
+        same("the compaction announced", &compacted.unwrap_or(known), &known)
     }
 
     /// The entries up to `index` are applied.

@@ -16,6 +16,8 @@ use crate::domain::mvcc::range::Summary;
 use crate::domain::{KeyValue, RowRef};
 use crate::replica::{Answered, Unreadable};
 
+/// Room for rows to begin with.
+const ROWS_BYTES: usize = 32 << 10;
 /// What etcd's raft payload has beside the request: header, field number, length.
 const PAYLOAD_OVERHEAD: usize = 20;
 
@@ -29,7 +31,7 @@ pub async fn range(edge: Arc<Edge>, request: pb::RangeRequest) -> Result<Reply, 
     if is_get(&query) {
         return get(&edge, &query);
     }
-    let mut rows = BytesMut::with_capacity(4096);
+    let mut rows = BytesMut::with_capacity(ROWS_BYTES);
     let take = &mut |row: RowRef<'_>| convert::append_row(&mut rows, row);
     let short = edge.context.reader.short_range(&query, take);
     match short.map_err(|error| status::unreadable(&error))? {

@@ -3,7 +3,14 @@
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::replica::Now;
+/// The clocks as somebody has read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Never goes back; milliseconds from an arbitrary start.
+    pub monotonic_ms: i64,
+    /// Milliseconds since the epoch.
+    pub unix_ms: i64,
+}
 
 fn start() -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();

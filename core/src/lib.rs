@@ -11,7 +11,6 @@
 pub mod api;
 pub mod clock;
 pub mod domain;
-pub mod metrics;
 pub mod raft;
 pub mod replica;
 pub mod server;

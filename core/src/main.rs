@@ -36,7 +36,17 @@ fn start() -> ExitCode {
     run(&settings)
 }
 
+/// A thread that panics must not leave a member that only looks alive.
+fn die_whole() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
 fn run(settings: &Settings) -> ExitCode {
+    die_whole();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "metastore-core starts");
     match metastore_core::server::run(settings) {
         Ok(()) => ExitCode::SUCCESS,

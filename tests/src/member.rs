@@ -174,7 +174,7 @@ impl Core {
     }
 
     pub async fn start_with(variables: &[(&str, &str)]) -> Self {
-        let core = Self::launch(variables);
+        let mut core = Self::launch(variables);
         core.ready().await;
         core
     }
@@ -222,14 +222,24 @@ impl Core {
         self.ready().await;
     }
 
-    /// Waits until `/readyz` is 200.
-    pub async fn ready(&self) {
+    /// Waits until `/readyz` is 200; the process must not end meanwhile.
+    pub async fn ready(&mut self) {
+        let ended = self.settled().await;
+        assert!(ended.is_none(), "core ended instead of serving: {ended:?}");
+    }
+
+    /// Waits until core serves (`None`) or has ended.
+    pub async fn settled(&mut self) -> Option<ExitStatus> {
         let address = self.address();
-        eventually("core is ready", START_LIMIT, async || {
+        let process = &mut self.process;
+        eventually("core serves or ends", START_LIMIT, async || {
+            if let Some(status) = process.has_ended() {
+                return Some(Some(status));
+            }
             let answer = http::get(&address, "/readyz").await.ok()?;
-            (answer.status == 200).then_some(())
+            (answer.status == 200).then_some(None)
         })
-        .await;
+        .await
     }
 
     /// Sets or replaces a variable for the next start.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::metrics::Metrics;
+use super::metrics::Metrics;
 use crate::replica::{Board, Inbox, LeaseKeeper, Quota, Reader, Stamp};
 
 /// Shared by all serving threads.

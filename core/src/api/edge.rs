@@ -1,6 +1,7 @@
 //! One serving thread: the requests that wait on it, its watchers, and what the replica sends it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -12,7 +13,7 @@ use super::etcd::watch::Watching;
 use super::waiting::Waiting;
 use crate::domain::effects::Response;
 use crate::domain::{Command, Rejection};
-use crate::replica::{Answer, EventBatch, Input, Outcome, Unavailable};
+use crate::replica::{Answer, Board, EventBatch, Input, Outcome, Unavailable};
 
 /// Bytes of events that may wait for a serving thread; beyond, its watchers read them from disk.
 const EVENT_BYTES_MAX: usize = 64 << 20;
@@ -69,6 +70,8 @@ pub struct Edge {
     port: Arc<EdgePort>,
     proposals: Arc<Waiting<Outcome>>,
     reads: Arc<Waiting<()>>,
+    /// Calls with one answer that are under way.
+    pub unary_calls: AtomicUsize,
 }
 
 impl Edge {
@@ -79,6 +82,7 @@ impl Edge {
             port,
             proposals: Waiting::new(number),
             reads: Waiting::new(number),
+            unary_calls: AtomicUsize::new(0),
         })
     }
 
@@ -100,7 +104,6 @@ impl Edge {
             for context in mail.reads {
                 self.reads.answer(context, ());
             }
-            self.context.board.pending_proposals.store(self.proposals.len(), ordering());
         }
     }
 
@@ -122,6 +125,7 @@ impl Edge {
         command: Command,
     ) -> Result<(Result<Response, Rejection>, i64), Status> {
         let mut ticket = self.proposals.issue();
+        let _pending = Pending::on(&self.context.board);
         let stamp = self.context.stamp;
         let proposal = stamp.proposal(ticket.counter, crate::clock::unix_ms(), command);
         self.context.inbox.put(Input::Propose(proposal)).map_err(status::unavailable)?;
@@ -162,12 +166,24 @@ impl Edge {
             let counter = self.proposals.issue().counter;
             let proposal = self.context.stamp.proposal(counter, crate::clock::unix_ms(), command);
             if self.context.inbox.put(Input::Propose(proposal)).is_err() {
-                self.context.quota.alarm_decided();
+                self.context.quota.alarm_not_proposed();
             }
         }
     }
 }
 
-const fn ordering() -> std::sync::atomic::Ordering {
-    std::sync::atomic::Ordering::Relaxed
+/// Counts a proposal as pending while it lives.
+struct Pending<'b>(&'b AtomicUsize);
+
+impl<'b> Pending<'b> {
+    fn on(board: &'b Board) -> Self {
+        board.pending_proposals.fetch_add(1, Ordering::Relaxed);
+        Self(&board.pending_proposals)
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }

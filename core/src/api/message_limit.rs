@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use prometheus::IntCounter;
 use tonic::Status;
 
 /// Bytes in front of each message: compressed or not (1), length (4).
@@ -18,6 +19,7 @@ const PREFIX_LEN: usize = 5;
 pub struct Limited {
     body: Incoming,
     limit: usize,
+    received: IntCounter,
     /// The part of a prefix that has come.
     prefix: Vec<u8>,
     /// Bytes of the current message that are to come.
@@ -25,11 +27,12 @@ pub struct Limited {
 }
 
 impl Limited {
-    pub fn new(body: Incoming, limit: usize) -> Self {
-        Self { body, limit, prefix: Vec::with_capacity(PREFIX_LEN), rest: 0 }
+    pub fn new(body: Incoming, limit: usize, received: IntCounter) -> Self {
+        Self { body, limit, received, prefix: Vec::with_capacity(PREFIX_LEN), rest: 0 }
     }
 
     fn inspect(&mut self, mut data: &[u8]) -> Result<(), Status> {
+        self.received.inc_by(data.len() as u64);
         while !data.is_empty() {
             if self.rest > 0 {
                 let part = self.rest.min(data.len());

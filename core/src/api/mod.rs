@@ -9,6 +9,7 @@ pub mod edge;
 pub mod etcd;
 pub mod http;
 pub mod message_limit;
+pub mod metrics;
 pub mod router;
 pub mod rpc;
 pub mod waiting;

@@ -2,16 +2,17 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::{HeaderMap, Request, Response, header};
 use hyper::body::Incoming;
 use tonic::body::Body;
 
 use super::edge::Edge;
-use super::etcd::{cluster, health, kv, lease, maintenance, range_stream, status, watch};
+use super::etcd::{auth, cluster, health, kv, lease, maintenance, range_stream, status, watch};
 use super::message_limit::Limited;
+use super::metrics::Kind;
 use super::{http as plain, rpc};
-use crate::metrics::Kind;
 
 /// One RPC: its path, and how its calls look in the metrics.
 #[derive(Debug)]
@@ -105,14 +106,32 @@ pub async fn serve(
     };
     let metrics = Arc::clone(&edge.context.metrics);
     let call = metrics.started(number);
+    let _under_way = (rpc.kind == Kind::Unary).then(|| UnderWay::on(&edge));
     let response = if needs_leader(request.headers()) && edge.context.board.leader() == 0 {
         tonic::Status::from(status::NO_LEADER).into_http()
     } else {
         let limit = edge.context.limits.message_bytes();
-        let request = request.map(|body| Limited::new(body, limit));
+        let received = edge.context.metrics.received_bytes.clone();
+        let request = request.map(|body| Limited::new(body, limit, received));
         dispatch(edge, rpc, request).await
     };
     Ok(call.observe(response))
+}
+
+/// Counts a call with one answer while it lives.
+struct UnderWay(Arc<Edge>);
+
+impl UnderWay {
+    fn on(edge: &Arc<Edge>) -> Self {
+        edge.unary_calls.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(edge))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.unary_calls.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 fn find(path: &str) -> Option<(usize, &'static Rpc)> {
@@ -152,6 +171,8 @@ async fn dispatch(edge: Arc<Edge>, rpc: &Rpc, request: Request<Limited>) -> Resp
         (MAINTENANCE, "Defragment") => rpc::unary(edge, request, maintenance::defragment).await,
         (MAINTENANCE, "Hash") => rpc::unary(edge, request, maintenance::hash).await,
         (MAINTENANCE, "HashKV") => rpc::unary(edge, request, maintenance::hash_kv).await,
+        (AUTH, "AuthStatus") => rpc::unary(edge, request, auth::status).await,
+        (AUTH, "Authenticate") => rpc::unary(edge, request, auth::authenticate).await,
         (HEALTH, "Check") => rpc::unary(edge, request, health::check).await,
         (HEALTH, "Watch") => rpc::server_stream(edge, request, health::watch).await,
         (_, method) => status::later(method).into_http(),

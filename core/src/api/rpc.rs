@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
 use futures_core::Stream;
+use prometheus::IntCounter;
 use prost::Message;
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -31,12 +32,9 @@ impl Reply {
         Self { head: message.encode_to_vec().into(), body: Bytes::new() }
     }
 
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks whether an answer is empty")]
     pub fn len(&self) -> usize {
         self.head.len() + self.body.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -53,7 +51,7 @@ where
     F: Fn(Arc<Edge>, M) -> W + Send,
     W: Future<Output = Result<Reply, Status>> + Send + 'static,
 {
-    grpc::<M>().unary(Calling { edge, call }, request).await
+    grpc::<M>(&edge).unary(Calling { edge, call }, request).await
 }
 
 /// Answers a call with one message from the client and a stream to it.
@@ -67,7 +65,7 @@ where
     F: Fn(Arc<Edge>, M) -> W + Send,
     W: Future<Output = Result<Replies, Status>> + Send + 'static,
 {
-    grpc::<M>().server_streaming(Calling { edge, call }, request).await
+    grpc::<M>(&edge).server_streaming(Calling { edge, call }, request).await
 }
 
 /// Answers a call with a stream each way.
@@ -77,12 +75,13 @@ where
     F: Fn(Arc<Edge>, Streaming<M>) -> W + Send,
     W: Future<Output = Result<Replies, Status>> + Send + 'static,
 {
-    grpc::<M>().streaming(Calling { edge, call }, request).await
+    grpc::<M>(&edge).streaming(Calling { edge, call }, request).await
 }
 
-fn grpc<M: Message + Default + Send + 'static>() -> Grpc<Wire<M>> {
+fn grpc<M: Message + Default + Send + 'static>(edge: &Edge) -> Grpc<Wire<M>> {
     // The limit is kept in `message_limit.rs`, with gRPC's own code and text.
-    Grpc::new(Wire(PhantomData)).apply_max_message_size_config(Some(usize::MAX), Some(usize::MAX))
+    Grpc::new(Wire { sent: edge.context.metrics.sent_bytes.clone(), message: PhantomData })
+        .apply_max_message_size_config(Some(usize::MAX), Some(usize::MAX))
 }
 
 struct Calling<F> {
@@ -135,7 +134,10 @@ where
 }
 
 /// Messages in, bytes out.
-struct Wire<M>(PhantomData<M>);
+struct Wire<M> {
+    sent: IntCounter,
+    message: PhantomData<M>,
+}
 
 impl<M: Message + Default + Send + 'static> Codec for Wire<M> {
     type Encode = Reply;
@@ -144,7 +146,7 @@ impl<M: Message + Default + Send + 'static> Codec for Wire<M> {
     type Decoder = MessageDecoder<M>;
 
     fn encoder(&mut self) -> ReplyEncoder {
-        ReplyEncoder
+        ReplyEncoder { sent: self.sent.clone() }
     }
 
     fn decoder(&mut self) -> MessageDecoder<M> {
@@ -152,13 +154,16 @@ impl<M: Message + Default + Send + 'static> Codec for Wire<M> {
     }
 }
 
-struct ReplyEncoder;
+struct ReplyEncoder {
+    sent: IntCounter,
+}
 
 impl Encoder for ReplyEncoder {
     type Item = Reply;
     type Error = Status;
 
     fn encode(&mut self, reply: Reply, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        self.sent.inc_by(reply.len() as u64);
         out.reserve(reply.len());
         out.put_slice(&reply.head);
         out.put_slice(&reply.body);

@@ -52,14 +52,6 @@ impl<T> Waiting<T> {
             drop(sender.send(answer));
         }
     }
-
-    pub fn len(&self) -> usize {
-        self.inner.lock().senders.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 impl<T> Ticket<T> {

@@ -57,12 +57,11 @@ impl Alarms {
         }
     }
 
-    /// Removes what matches, and returns it. An operator clears every cause; `member` 0 means all
-    /// members and `kind` `None` every kind.
-    pub fn clear(&mut self, member: u64, kind: Option<AlarmKind>, cause: AlarmCause) -> Vec<Alarm> {
+    /// Removes what matches, and returns it. An operator clears every cause.
+    pub fn clear(&mut self, member: u64, kind: AlarmKind, cause: AlarmCause) -> Vec<Alarm> {
         let matches = |alarm: &Alarm| {
-            (member == 0 || alarm.member == member)
-                && kind.is_none_or(|kind| alarm.kind == kind)
+            alarm.member == member
+                && alarm.kind == kind
                 && (cause == AlarmCause::Operator || alarm.cause == cause)
         };
         let cleared = self.raised.iter().copied().filter(matches).collect();
@@ -96,9 +95,9 @@ mod tests {
         alarms.raise(alarm(AlarmCause::Quota));
         alarms.raise(alarm(AlarmCause::Disk));
         assert_eq!(alarms.listed().len(), 1);
-        assert_eq!(alarms.clear(7, Some(AlarmKind::NoSpace), AlarmCause::Disk).len(), 1);
+        assert_eq!(alarms.clear(7, AlarmKind::NoSpace, AlarmCause::Disk).len(), 1);
         assert!(alarms.refuse_growth().is_err());
-        assert_eq!(alarms.clear(0, None, AlarmCause::Operator).len(), 1);
+        assert_eq!(alarms.clear(7, AlarmKind::NoSpace, AlarmCause::Operator).len(), 1);
         assert!(alarms.refuse_growth().is_ok());
     }
 

@@ -15,7 +15,7 @@ pub enum Command {
     LeaseGrant { id: i64, ttl: i64 },
     LeaseRevoke { id: i64 },
     RaiseAlarm { member: u64, kind: AlarmKind, cause: AlarmCause },
-    ClearAlarm { member: u64, kind: Option<AlarmKind>, cause: AlarmCause },
+    ClearAlarm { member: u64, kind: AlarmKind, cause: AlarmCause },
     PublishMember { id: u64, name: String, client_urls: Vec<String> },
 }
 

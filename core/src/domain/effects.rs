@@ -121,6 +121,10 @@ pub enum Mutation {
         unix_ms: i64,
         revision: i64,
     },
+    /// The mark at `unix_ms` is not needed any more.
+    Unmark {
+        unix_ms: i64,
+    },
 }
 
 /// What the event log keeps of a change; the versions themselves are in the other rows.

@@ -10,6 +10,7 @@ pub mod effects;
 pub mod fault;
 pub mod key;
 pub mod lease;
+pub mod marks;
 pub mod member;
 pub mod mvcc;
 pub mod rejection;

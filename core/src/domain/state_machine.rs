@@ -6,12 +6,10 @@ use super::alarm::{Alarm, Alarms};
 use super::command::Command;
 use super::effects::{Effects, Event, Mutation, Response};
 use super::lease::Leases;
+use super::marks::Marks;
 use super::member::Member;
 use super::mvcc::{self, Totals, Writer};
 use super::{Fault, Overlay, Rejection, Revision, View, txn};
-
-/// Time marks are at least this far apart.
-const MARK_INTERVAL_MS: i64 = 10_000;
 
 /// The replicated state that is small enough to keep in memory. The rest is behind [`View`].
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +23,7 @@ pub struct Machine {
     pub leases: Leases,
     pub alarms: Alarms,
     pub members: BTreeMap<u64, Member>,
-    /// When the newest time mark was written, in milliseconds since the epoch.
-    pub marked_at: i64,
+    pub marks: Marks,
 }
 
 impl Default for Machine {
@@ -38,7 +35,7 @@ impl Default for Machine {
             leases: Leases::default(),
             alarms: Alarms::default(),
             members: BTreeMap::new(),
-            marked_at: 0,
+            marks: Marks::default(),
         }
     }
 }
@@ -61,7 +58,7 @@ impl Machine {
         };
         if !change.events.is_empty() {
             self.revision += 1;
-            self.mark(proposed_at, &mut change.mutations);
+            self.marks.note(proposed_at, self.revision, &mut change.mutations);
         }
         let Change { mutations, events } = change;
         Ok(Effects { outcome, revision: self.revision, mutations, events })
@@ -171,6 +168,7 @@ impl Machine {
         self.totals.forget(overlay.dead_until(revision)?);
         self.compacted = revision;
         change.mutations.push(Mutation::Compacted { revision });
+        self.marks.forget(revision, &mut change.mutations);
         Ok(Ok(Response::Compact))
     }
 
@@ -188,13 +186,6 @@ impl Machine {
         self.write(overlay, change, |writer, _| mvcc::delete::keys(writer, keys))?;
         change.mutations.push(Mutation::RemoveLease { id });
         Ok(Ok(Response::LeaseRevoke))
-    }
-
-    fn mark(&mut self, now: i64, mutations: &mut Vec<Mutation>) {
-        if now >= self.marked_at.saturating_add(MARK_INTERVAL_MS) {
-            self.marked_at = now;
-            mutations.push(Mutation::Mark { unix_ms: now, revision: self.revision });
-        }
     }
 }
 

@@ -78,7 +78,8 @@ impl<'v, V: View> Overlay<'v, V> {
             | Mutation::Compacted { .. }
             | Mutation::SetAlarms(_)
             | Mutation::SetMember(_)
-            | Mutation::Mark { .. } => {}
+            | Mutation::Mark { .. }
+            | Mutation::Unmark { .. } => {}
         }
     }
 

@@ -45,8 +45,8 @@ pub struct Turn {
     pub committed: Vec<Committed>,
     /// Reads that were asked for, with the index that must be applied before they may be answered.
     pub reads: Vec<(u64, u64)>,
-    /// Whether the log was synced.
-    pub synced: bool,
+    /// How long the log's sync took, in microseconds, if there was one.
+    pub synced_us: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,7 +66,6 @@ pub struct Standing {
     /// 0: unknown.
     pub leader: u64,
     pub commit: u64,
-    pub last: u64,
     /// It votes, and nobody else does.
     pub is_sole_voter: bool,
     /// It leads and has committed an entry of its term: it knows what is committed.
@@ -193,7 +192,7 @@ impl Driver {
         if ready.must_sync() {
             before_sync();
             self.node.mut_store().sync()?;
-            turn.synced = true;
+            turn.synced_us = Some(self.node.mut_store().last_sync_us());
         }
         collect(&mut turn, ready.take_committed_entries())?;
         for read in ready.take_read_states() {
@@ -214,9 +213,10 @@ impl Driver {
         self.node.advance_apply_to(index);
     }
 
-    /// Forgets log entries up to `index`, whose effects are durable.
-    pub fn truncate(&mut self, index: u64) -> Result<(), Fault> {
-        self.node.mut_store().truncate(index)
+    /// Forgets log entries up to `index`, whose effects are durable; up to `keep` of them stay,
+    /// for followers that are behind.
+    pub fn truncate(&mut self, index: u64, keep: u64) -> Result<(), Fault> {
+        self.node.mut_store().truncate(index, keep)
     }
 
     pub fn standing(&self) -> Standing {
@@ -235,7 +235,6 @@ impl Driver {
             term: raft.term,
             leader: raft.leader_id,
             commit: raft.raft_log.committed,
-            last: self.node.store().last(),
             is_sole_voter,
             leads_with_commit: leads && raft.commit_to_current_term(),
         }

@@ -61,6 +61,11 @@ pub trait LogStore: Send {
     /// On return everything appended is durable.
     fn sync(&mut self) -> Result<(), Fault>;
 
+    /// How long the newest sync took, in microseconds.
+    fn last_sync_us(&self) -> u64 {
+        0
+    }
+
     /// Entries `[low, high)`, all of which are kept.
     fn read(&self, low: u64, high: u64) -> Result<Vec<LogEntry>, Fault>;
 

@@ -31,6 +31,7 @@ pub struct RocksLog {
     syncer: Syncer,
     /// The newest entry that was ever appended since the log was opened.
     last: u64,
+    last_sync_us: u64,
 }
 
 impl RocksLog {
@@ -53,7 +54,7 @@ impl RocksLog {
         let db = DB::open(&options, path).map_err(|error| fault(path, &error))?;
         let db = Arc::new(db);
         let syncer = Syncer::start(Arc::clone(&db))?;
-        Ok(Self { db, syncer, last: 0 })
+        Ok(Self { db, syncer, last: 0, last_sync_us: 0 })
     }
 
     /// Writes, durably, where a new log starts. It starts above 1, so that a joiner never replays
@@ -150,11 +151,16 @@ impl LogStore for RocksLog {
     }
 
     fn sync(&mut self) -> Result<(), Fault> {
-        let synced = match self.syncer.answer() {
-            Some(synced) => synced,
-            None => self.db.flush_wal(true),
+        let (synced, took_us) = match self.syncer.answer() {
+            Some(answer) => answer,
+            None => timed_sync(&self.db),
         };
+        self.last_sync_us = took_us;
         synced.map_err(|error| self.fault(&error))
+    }
+
+    fn last_sync_us(&self) -> u64 {
+        self.last_sync_us
     }
 
     fn read(&self, low: u64, high: u64) -> Result<Vec<LogEntry>, Fault> {
@@ -171,11 +177,20 @@ impl LogStore for RocksLog {
     }
 }
 
+/// The outcome of a sync, and how long it took in microseconds.
+type Synced = (Result<(), rocksdb::Error>, u64);
+
+fn timed_sync(db: &DB) -> Synced {
+    let since = crate::clock::monotonic_us();
+    let synced = db.flush_wal(true);
+    (synced, (crate::clock::monotonic_us() - since).max(0).cast_unsigned())
+}
+
 /// A thread that syncs while the caller does something else.
 #[derive(Debug)]
 struct Syncer {
     ask: SyncSender<()>,
-    answers: Receiver<Result<(), rocksdb::Error>>,
+    answers: Receiver<Synced>,
     is_asked: bool,
 }
 
@@ -185,7 +200,7 @@ impl Syncer {
         let (answer, answers) = sync_channel(1);
         let work = move || {
             while asked.recv().is_ok() {
-                if answer.send(db.flush_wal(true)).is_err() {
+                if answer.send(timed_sync(&db)).is_err() {
                     return;
                 }
             }
@@ -203,7 +218,7 @@ impl Syncer {
     }
 
     /// Waits for the sync that was asked for; `None` when none was, or nobody answers.
-    fn answer(&mut self) -> Option<Result<(), rocksdb::Error>> {
+    fn answer(&mut self) -> Option<Synced> {
         std::mem::take(&mut self.is_asked).then(|| self.answers.recv().ok()).flatten()
     }
 }

@@ -68,10 +68,6 @@ impl LogView {
         self.vote.commit
     }
 
-    pub(super) fn last(&self) -> u64 {
-        self.last_index
-    }
-
     /// Appends what a turn wants written. Durable after [`Self::sync`].
     pub(super) fn append(
         &mut self,
@@ -101,6 +97,10 @@ impl LogView {
         self.store.start_sync()
     }
 
+    pub(super) fn last_sync_us(&self) -> u64 {
+        self.store.last_sync_us()
+    }
+
     pub(super) fn sync(&mut self) -> Result<(), Fault> {
         self.store.sync()
     }
@@ -114,8 +114,10 @@ impl LogView {
         &self.conf_state
     }
 
-    /// Forgets the entries up to `index`.
-    pub(super) fn truncate(&mut self, index: u64) -> Result<(), Fault> {
+    /// Forgets entries up to `index`, but for the newest `keep`, as far as memory has them too.
+    pub(super) fn truncate(&mut self, index: u64, keep: u64) -> Result<(), Fault> {
+        let oldest_cached = self.cache.front().map_or(index, |first| first.index.saturating_sub(1));
+        let index = index.saturating_sub(keep).max(oldest_cached.min(index));
         if index <= self.base_index || index > self.last_index {
             return Ok(());
         }

@@ -86,7 +86,7 @@ fn command_to_wire(command: &Command) -> wire::envelope::Command {
         Command::ClearAlarm { member, kind, cause } => Wire::Alarm(wire::Alarm {
             action: 1,
             member: *member,
-            kind: kind.map_or(0, |kind| kind as u32),
+            kind: *kind as u32,
             cause: *cause as u32,
         }),
         Command::PublishMember { id, name, client_urls } => {
@@ -117,9 +117,8 @@ fn command_from_wire(command: wire::envelope::Command) -> Option<Command> {
 
 fn alarm_from_wire(alarm: &wire::Alarm) -> Option<Command> {
     let kind = match alarm.kind {
-        0 => None,
-        1 => Some(AlarmKind::NoSpace),
-        2 => Some(AlarmKind::Corrupt),
+        1 => AlarmKind::NoSpace,
+        2 => AlarmKind::Corrupt,
         _ => return None,
     };
     let cause = match alarm.cause {
@@ -129,7 +128,7 @@ fn alarm_from_wire(alarm: &wire::Alarm) -> Option<Command> {
         _ => return None,
     };
     match alarm.action {
-        0 => Some(Command::RaiseAlarm { member: alarm.member, kind: kind?, cause }),
+        0 => Some(Command::RaiseAlarm { member: alarm.member, kind, cause }),
         1 => Some(Command::ClearAlarm { member: alarm.member, kind, cause }),
         _ => None,
     }

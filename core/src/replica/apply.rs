@@ -179,7 +179,8 @@ impl Replica {
             | Mutation::Detach { .. }
             | Mutation::SetAlarms(_)
             | Mutation::SetMember(_)
-            | Mutation::Mark { .. } => {}
+            | Mutation::Mark { .. }
+            | Mutation::Unmark { .. } => {}
         }
     }
 }

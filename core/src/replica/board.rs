@@ -76,7 +76,9 @@ pub struct Board {
     local_read_ok: AtomicBool,
     local_read_at: AtomicI64,
     is_writable: AtomicBool,
+    admin_called_at: AtomicI64,
 
+    pub watch_streams: AtomicUsize,
     pub watchers: AtomicUsize,
     pub lagging_watchers: AtomicUsize,
     pub connections: AtomicUsize,
@@ -254,12 +256,17 @@ impl Board {
         self.local_read_at.store(now_ms, Ordering::Relaxed);
     }
 
-    pub fn show_writable(&self, is_writable: bool) {
-        self.is_writable.store(is_writable, Ordering::Relaxed);
+    /// When somebody last asked over the admin socket, on the monotonic clock.
+    pub fn admin_called_at(&self) -> i64 {
+        self.admin_called_at.load(Ordering::Relaxed)
     }
 
-    pub fn show_marks(&self, marks: Vec<(i64, i64)>) {
-        self.slow.lock().marks = Arc::new(marks);
+    pub fn show_admin_call(&self, now_ms: i64) {
+        self.admin_called_at.store(now_ms, Ordering::Relaxed);
+    }
+
+    pub fn show_writable(&self, is_writable: bool) {
+        self.is_writable.store(is_writable, Ordering::Relaxed);
     }
 
     pub fn show_quota(&self, bytes: i64) {
@@ -282,6 +289,10 @@ impl Board {
         self.applied_at.store(now_ms, Ordering::Relaxed);
     }
 
+    pub(super) fn show_sync(&self, took_us: u64) {
+        self.last_sync_us.store(took_us, Ordering::Relaxed);
+    }
+
     pub(super) fn enter(&self, operation: Operation) {
         self.operation_since.store(crate::clock::monotonic_us(), Ordering::Relaxed);
         self.operation.store(operation as u8, Ordering::Release);
@@ -294,9 +305,9 @@ impl Board {
         }
         let since = self.operation_since.load(Ordering::Relaxed);
         let took = (crate::clock::monotonic_us() - since).max(0).cast_unsigned();
-        let is_sync = was == Operation::LogSync as u8;
-        let last = if is_sync { &self.last_sync_us } else { &self.last_write_us };
-        last.store(took, Ordering::Relaxed);
+        if was == Operation::StoreWrite as u8 {
+            self.last_write_us.store(took, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn show_standing(&self, standing: &Standing, applied: Applied, is_caught_up: bool) {
@@ -329,6 +340,9 @@ impl Board {
         }
         if !slow.members.iter().eq(machine.members.values()) {
             slow.members = Arc::new(machine.members.values().cloned().collect());
+        }
+        if slow.marks.as_slice() != machine.marks.points() {
+            slow.marks = Arc::new(machine.marks.points().to_vec());
         }
         drop(slow);
         if self.published.load(Ordering::Relaxed) != machine.revision {

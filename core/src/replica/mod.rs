@@ -23,6 +23,7 @@ pub use read::{Answered, Reader, Unreadable};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use crate::clock::Now;
 use crate::domain::{Command, Fault, Machine, Overlay};
 use crate::raft::driver::sole_voter;
 use crate::raft::{Committed, Driver, DriverConfig, LogStore};
@@ -35,15 +36,8 @@ pub const FIRST_BASE: Applied = Applied { index: 1, term: 1 };
 /// thousand a second.
 const REVOKES_MAX: usize = 500;
 const EXPIRY_INTERVAL_MS: i64 = 500;
-
-/// The clocks as the caller reads them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Now {
-    /// Never goes back; milliseconds from an arbitrary start.
-    pub monotonic_ms: i64,
-    /// Milliseconds since the epoch.
-    pub unix_ms: i64,
-}
+/// Reads that wait for an index; without a leader they may wait long.
+const READS_MAX: usize = 10_000;
 
 /// What a replica is told once.
 #[derive(Debug, Clone, Copy)]
@@ -138,9 +132,14 @@ impl Replica {
     pub fn step(&mut self, input: Input, outputs: &mut Outputs) -> Result<(), Fault> {
         match input {
             Input::Propose(proposal) => self.propose(&proposal, outputs),
-            Input::Read { context } => self.reads.push((context, None)),
+            Input::Read { context } => {
+                // Whoever finds no place gives up after the request timeout.
+                if self.reads.len() < READS_MAX {
+                    self.reads.push((context, None));
+                }
+            }
             Input::Durable { index } => {
-                self.driver.truncate(index.saturating_sub(self.config.keep_entries))?;
+                self.driver.truncate(index, self.config.keep_entries)?;
             }
         }
         Ok(())
@@ -196,11 +195,12 @@ impl Replica {
         let board = Arc::clone(&self.board);
         let turn = self.driver.finish(&mut || board.enter(Operation::LogSync))?;
         self.board.leave();
-        outputs.synced |= turn.synced;
+        if let Some(took_us) = turn.synced_us {
+            self.board.show_sync(took_us);
+            outputs.synced = true;
+        }
         for (context, index) in turn.reads {
-            if let Some(read) = self.reads.iter_mut().find(|read| read.0 == context) {
-                read.1 = Some(index);
-            }
+            self.reads_answered(context, index);
         }
         self.committed = turn.committed;
         self.driver.applied_to(self.applied.index);
@@ -264,14 +264,18 @@ impl Replica {
         }
     }
 
+    /// One question serves all who wait: the newest asks, and the answer is good for those before.
     fn ask_reads(&mut self) {
-        // One question serves all who wait: the newest context stands for the older ones.
-        let unanswered = self.reads.iter().filter(|(_, index)| index.is_none());
-        let contexts: Vec<_> = unanswered.map(|(context, _)| *context).collect();
-        if self.driver.standing().leads_with_commit {
-            for context in contexts {
-                self.driver.read_index(context);
-            }
+        let newest = self.reads.iter().rev().find(|(_, index)| index.is_none());
+        if let (Some((context, _)), true) = (newest, self.driver.standing().leads_with_commit) {
+            self.driver.read_index(*context);
+        }
+    }
+
+    fn reads_answered(&mut self, context: u64, index: u64) {
+        let Some(place) = self.reads.iter().position(|read| read.0 == context) else { return };
+        for read in self.reads.iter_mut().take(place + 1) {
+            read.1.get_or_insert(index);
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use super::Board;
 use crate::domain::Command;
 use crate::domain::alarm::{AlarmCause, AlarmKind};
-use crate::store::directory::free_bytes;
+use crate::store::directory::{free_bytes, is_writable};
 
 /// Part of the volume that the store may fill when no quota is set, in percent.
 const DEFAULT_PERCENT: u64 = 80;
@@ -71,6 +71,8 @@ impl Quota {
     /// The alarm to propose after a refusal; `None` when that was done already.
     pub fn alarm(&self) -> Option<Command> {
         if self.board.has_alarm(AlarmKind::NoSpace) {
+            // It was decided: once it is cleared, the next refusal proposes it anew.
+            self.alarm_proposed.store(false, Ordering::Relaxed);
             return None;
         }
         let is_first = !self.alarm_proposed.swap(true, Ordering::Relaxed);
@@ -81,8 +83,8 @@ impl Quota {
         })
     }
 
-    /// The proposed alarm was decided: the next refusal may propose one again.
-    pub fn alarm_decided(&self) {
+    /// The alarm could not be proposed: the next refusal tries again.
+    pub fn alarm_not_proposed(&self) {
         self.alarm_proposed.store(false, Ordering::Relaxed);
     }
 
@@ -91,6 +93,7 @@ impl Quota {
         self.physical.store(i64::try_from(physical).unwrap_or(i64::MAX), Ordering::Relaxed);
         if let Some(path) = &self.directory {
             self.disk_is_low.store(free_bytes(path) < FREE_MIN, Ordering::Relaxed);
+            self.board.show_writable(is_writable(path));
         }
     }
 

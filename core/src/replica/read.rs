@@ -162,11 +162,6 @@ impl Reader {
         self.store.newest().lease_keys(lease)
     }
 
-    /// Points in time with the revision that was newest then, oldest first.
-    pub fn marks(&self) -> Result<Vec<(i64, i64)>, Fault> {
-        self.store.newest().marks()
-    }
-
     pub fn physical_bytes(&self) -> u64 {
         self.store.engine().physical_bytes()
     }

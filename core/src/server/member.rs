@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::upkeep::Upkeep;
 use super::{Fault, Ports, serving, spawn};
+use crate::api::metrics::Metrics;
 use crate::clock;
-use crate::metrics::Metrics;
 use crate::replica::{Board, Inbox, Outputs, Replica};
 
 /// All that the thread holds.

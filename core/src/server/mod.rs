@@ -13,14 +13,14 @@ mod upkeep;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metastore_proto::environment::Settings;
+use metastore_proto::environment::{MetricsDetail, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::api::admin::observe::Process;
+use crate::api::metrics::Metrics;
 use crate::api::{Context, Edge, EdgePort, Limits};
 use crate::domain::{Command, Fault};
-use crate::metrics::Metrics;
 use crate::replica::{Board, Inbox, Phase, Reader};
 use crate::store::Store;
 
@@ -163,7 +163,8 @@ impl Member {
         let inbox = Arc::new(Inbox::default());
         let compacted = opened.replica.machine().compacted;
         let (reclaimed_sender, reclaimed) = watch::channel(compacted);
-        let metrics = Metrics::new(settings.metrics.as_str() == "extensive")
+        let is_extensive = settings.metrics == MetricsDetail::Extensive;
+        let metrics = Metrics::new(is_extensive, opened.identity.member_id)
             .map_err(|error| Fault::disk(format!("cannot register metrics: {error}")))?;
         let context = Arc::new(Context {
             identity: opened.identity,

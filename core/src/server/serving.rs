@@ -24,6 +24,9 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
 /// Threads of each runtime for long reads.
 const POOL_THREADS: usize = 2;
+/// While stopping: how often calls under way are looked for, and how often there must be none.
+const ROUND: Duration = Duration::from_millis(10);
+const QUIET_ROUNDS: usize = 20;
 
 /// All serving threads.
 pub(super) struct Edges {
@@ -76,9 +79,11 @@ pub(super) fn start(threads: usize, context: &Arc<Context>) -> Result<Edges, Fau
     Ok(Edges { serving, ports, admin, ended, stop })
 }
 
-/// Half of the cores: consensus, the disk and the clients' own work want the others.
+/// Half of the cores: consensus and the disk want the others. Two where there are two: a long
+/// answer then leaves room for short ones.
 fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (cores / 2).max(cores.min(2))
 }
 
 impl Edges {
@@ -134,8 +139,20 @@ impl Thread {
                 self.stopping.clone(),
             ));
         }
-        while self.connections.load(Ordering::Relaxed) > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        self.drain().await;
+    }
+}
+
+impl Thread {
+    /// Ends the watches, and lets every call with one answer finish. What stays open then (lease
+    /// streams, idle connections) is closed under the client, who will go elsewhere.
+    async fn drain(&self) {
+        self.edge.watching.end();
+        let mut quiet = 0;
+        while self.connections.load(Ordering::Relaxed) > 0 && quiet < QUIET_ROUNDS {
+            tokio::time::sleep(ROUND).await;
+            let is_busy = self.edge.unary_calls.load(Ordering::Relaxed) > 0;
+            quiet = if is_busy { 0 } else { quiet + 1 };
         }
     }
 }

@@ -4,6 +4,7 @@
 //! `upkeep` does what is quick, each second; `reclaim` gives space back, which may take long.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use crate::replica::Input;
 use crate::store::Store;
 
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Compactions that wait for their space; a newer one covers the older.
-const RECLAIM_QUEUE: usize = 64;
+/// After this long without a sidecar nobody compacts: an operator should know.
+const ALONE_MS: i64 = 10 * 60 * 1000;
 
 /// What the thread is asked.
 #[derive(Debug, Default)]
@@ -62,14 +63,18 @@ pub(super) fn start(
     faults: mpsc::Sender<Fault>,
 ) -> Result<Arc<Upkeep>, Fault> {
     let upkeep = Arc::new(Upkeep::default());
-    let (queue, waiting) = sync_channel(RECLAIM_QUEUE);
-    let (rows, failed) = (store.clone(), faults.clone());
+    let wanted = Arc::new(AtomicI64::new(-1));
+    // One call is enough, however many compactions there are: the newest covers the older.
+    let (call, called) = sync_channel(1);
+    let (rows, failed, newest) = (store.clone(), faults.clone(), Arc::clone(&wanted));
     spawn("reclaim".to_owned(), move || {
-        if let Err(fault) = reclaim(&rows, &waiting, &reclaimed) {
+        if let Err(fault) = reclaim(&rows, &newest, &called, &reclaimed) {
             drop(failed.blocking_send(fault));
         }
     })?;
-    let mut rounds = Rounds { context: Arc::clone(context), store, queue, durable: 0 };
+    let mut rounds =
+        Rounds { context: Arc::clone(context), store, wanted, call, durable: 0, has_warned: false };
+    rounds.look()?;
     let asked = Arc::clone(&upkeep);
     spawn("upkeep".to_owned(), move || {
         while let Some(compacted) = asked.wait() {
@@ -85,9 +90,12 @@ pub(super) fn start(
 struct Rounds {
     context: Arc<Context>,
     store: Store,
-    queue: SyncSender<i64>,
+    /// The newest revision whose space is to come back.
+    wanted: Arc<AtomicI64>,
+    call: SyncSender<()>,
     /// Entries up to here need not be replayed.
     durable: u64,
+    has_warned: bool,
 }
 
 impl Rounds {
@@ -102,35 +110,44 @@ impl Rounds {
         if let Some(compacted) = compacted {
             // The record of the compaction is durable now.
             self.store.engine().release_history(compacted);
-            if self.queue.try_send(compacted).is_err() {
-                tracing::warn!(compacted, "too many compactions wait for their space");
-            }
+            self.wanted.fetch_max(compacted, Ordering::AcqRel);
+            // A call that waits already will find this revision too.
+            let _called = self.call.try_send(());
         }
         self.look()
     }
 
     /// What the board shows of the disk.
-    fn look(&self) -> Result<(), Fault> {
+    fn look(&mut self) -> Result<(), Fault> {
         let context = &self.context;
         let read = context.reader.get(b"\0");
         context.board.show_local_read(read.is_ok(), clock::monotonic_ms());
         read?;
         context.quota.look(context.reader.physical_bytes());
-        context.board.show_writable(true);
-        context.board.show_marks(context.reader.marks()?);
+        self.warn_if_alone();
         Ok(())
+    }
+}
+
+impl Rounds {
+    /// Core does not compact by itself.
+    fn warn_if_alone(&mut self) {
+        let now = clock::monotonic_ms();
+        if !self.has_warned && now - self.context.board.admin_called_at() > ALONE_MS {
+            self.has_warned = true;
+            tracing::warn!("no sidecar has called for ten minutes: history is not compacted");
+        }
     }
 }
 
 fn reclaim(
     store: &Store,
-    waiting: &Receiver<i64>,
+    wanted: &AtomicI64,
+    called: &Receiver<()>,
     reclaimed: &watch::Sender<i64>,
 ) -> Result<(), Fault> {
-    while let Ok(mut revision) = waiting.recv() {
-        while let Ok(newer) = waiting.try_recv() {
-            revision = revision.max(newer);
-        }
+    while called.recv().is_ok() {
+        let revision = wanted.load(Ordering::Acquire);
         let since = clock::monotonic_ms();
         store.engine().reclaim()?;
         reclaimed.send_replace(revision);

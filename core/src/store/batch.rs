@@ -46,10 +46,6 @@ pub enum WriteRef<'b> {
 }
 
 impl Batch {
-    pub fn is_empty(&self) -> bool {
-        self.writes.is_empty()
-    }
-
     /// Bytes staged so far.
     pub fn bytes(&self) -> usize {
         self.buffer.len()
@@ -127,6 +123,9 @@ impl Batch {
             Mutation::Mark { unix_ms, revision } => {
                 let (time, revision) = (codec::number(*unix_ms), codec::number(*revision));
                 self.put(Column::Marks, &[&time], &[&revision]);
+            }
+            Mutation::Unmark { unix_ms } => {
+                self.delete(Column::Marks, &[&codec::number(*unix_ms)]);
             }
         }
     }

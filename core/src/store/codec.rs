@@ -184,7 +184,6 @@ pub struct StateRow {
     pub revision: i64,
     pub compacted: i64,
     pub totals: Totals,
-    pub marked_at: i64,
 }
 
 impl StateRow {
@@ -202,7 +201,6 @@ impl StateRow {
             dead.bytes,
             forgotten.rows,
             forgotten.bytes,
-            self.marked_at,
         ];
         for it in numbers {
             out.extend_from_slice(&number(it));
@@ -219,8 +217,7 @@ impl StateRow {
             return None;
         };
         let signed: Vec<i64> = signed.iter().map(|it| i64::from_be_bytes(*it)).collect();
-        let [revision, compacted, live_rows, live_bytes, dr, db, fr, fb, marked_at] = *signed
-        else {
+        let [revision, compacted, live_rows, live_bytes, dr, db, fr, fb] = *signed else {
             return None;
         };
         (layout == STATE_LAYOUT).then_some(Self {
@@ -234,7 +231,6 @@ impl StateRow {
                 dead: DeadTotals { rows: dr, bytes: db },
                 forgotten: DeadTotals { rows: fr, bytes: fb },
             },
-            marked_at,
         })
     }
 }
@@ -302,7 +298,6 @@ mod tests {
             revision: 5,
             compacted: -1,
             totals: Totals { live_rows: 1, live_bytes: 2, ..Totals::default() },
-            marked_at: 77,
         };
         assert_eq!(StateRow::decode(&row.encode()), Some(row));
     }

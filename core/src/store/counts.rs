@@ -21,6 +21,8 @@ use crate::domain::{At, Fault, KeyRange, Mutation, View};
 const CHUNK_KEYS_MAX: i64 = 256;
 /// Keys of a chunk after a split.
 const CHUNK_KEYS: usize = 128;
+/// Chunks that may be without keys.
+const EMPTY_MAX: usize = 64;
 
 /// The chunks of all live keys. One writer, many readers.
 #[derive(Debug, Default)]
@@ -35,6 +37,10 @@ struct Index {
     starts: Vec<Bytes>,
     keys: Vec<i64>,
     sums: Fenwick,
+    /// Some chunk may be too large.
+    has_large: bool,
+    /// Chunks without keys, about.
+    empty: usize,
 }
 
 /// Changes that a batch brings to the chunks, to be made when it is written.
@@ -71,6 +77,7 @@ impl Counts {
             index.keys.insert(0, state.totals.live_rows - known);
         }
         index.sums = Fenwick::of(&index.keys);
+        index.has_large = true;
         *self.index.write() = index;
         Ok(())
     }
@@ -88,6 +95,7 @@ impl Counts {
             if let Mutation::LogBirth { key, born, .. } = mutation {
                 if touched.is_empty() && births.changes.is_empty() {
                     self.split_large(rows, batch)?;
+                    self.index.write().drop_empty(batch);
                 }
                 let chunk = self.index.read().chunk_of(key);
                 let change = if *born { 1 } else { -1 };
@@ -143,7 +151,7 @@ impl Counts {
     /// Cuts the chunks that have grown too large, by a look at their keys.
     fn split_large(&self, rows: &Rows<'_>, batch: &mut Batch) -> Result<(), Fault> {
         loop {
-            let large = self.index.read().large();
+            let large = self.index.write().large();
             let Some((chunk, range)) = large else { return Ok(()) };
             let mut starts = Vec::new();
             let mut seen = 0;
@@ -169,6 +177,8 @@ impl Index {
     fn add(&mut self, chunk: usize, change: i64) {
         if let Some(keys) = self.keys.get_mut(chunk) {
             *keys += change;
+            self.has_large |= *keys > CHUNK_KEYS_MAX;
+            self.empty += usize::from(*keys == 0);
             self.sums.add(chunk, change);
         }
     }
@@ -202,10 +212,34 @@ impl Index {
         })
     }
 
-    fn large(&self) -> Option<(usize, KeyRange)> {
-        let chunk = self.keys.iter().position(|keys| *keys > CHUNK_KEYS_MAX)?;
+    fn large(&mut self) -> Option<(usize, KeyRange)> {
+        if !self.has_large {
+            return None;
+        }
+        let large = self.keys.iter().position(|keys| *keys > CHUNK_KEYS_MAX);
+        self.has_large = large.is_some();
+        let chunk = large?;
         let start = self.starts.get(chunk)?.clone();
         Some((chunk, KeyRange::between(start, self.starts.get(chunk + 1).cloned())))
+    }
+
+    /// Chunks without keys become a part of the chunk before them.
+    fn drop_empty(&mut self, batch: &mut Batch) {
+        if self.empty < EMPTY_MAX {
+            return;
+        }
+        self.empty = 0;
+        let mut is_first = true;
+        let keeps: Vec<bool> =
+            self.keys.iter().map(|keys| std::mem::take(&mut is_first) || *keys != 0).collect();
+        for (start, _) in self.starts.iter().zip(&keeps).filter(|(_, keeps)| !**keeps) {
+            batch.delete(Column::Counts, &[start]);
+        }
+        let mut kept = keeps.iter();
+        self.starts.retain(|_| kept.next() == Some(&true));
+        let mut kept = keeps.iter();
+        self.keys.retain(|_| kept.next() == Some(&true));
+        self.sums = Fenwick::of(&self.keys);
     }
 
     /// The chunk's `seen` keys are cut before each of `starts`.

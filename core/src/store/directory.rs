@@ -1,4 +1,5 @@
-//! The data directory: `LOCK IDENTITY log/ state/ ballast`, and one process at a time.
+//! The data directory, and one process at a time: `LOCK IDENTITY log/ state/ ballast`, the admin
+//! socket, and `CREATING` while it is made.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -85,10 +86,8 @@ impl Directory {
             return Err(damaged("damaged: the checksum does not match"));
         }
         let format = sealed.identity.format;
-        if format > FORMAT {
-            return Err(damaged(&format!(
-                "format {format} is newer than {FORMAT}, the newest that this program knows"
-            )));
+        if format != FORMAT {
+            return Err(damaged(&format!("has format {format}, this program knows {FORMAT}")));
         }
         Ok(Some(sealed.identity))
     }
@@ -180,6 +179,13 @@ impl Directory {
     pub fn free_bytes(&self) -> u64 {
         free_bytes(&self.path)
     }
+}
+
+/// Whether this process may write there: permissions, and a volume that is not read-only.
+pub fn is_writable(path: &Path) -> bool {
+    let may = rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
+    may && rustix::fs::statvfs(path)
+        .is_ok_and(|volume| !volume.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 /// Bytes that may still be written to the volume of `path`; 0 when nobody knows.

@@ -5,6 +5,7 @@ use super::columns::{FORMAT, META_ALARMS, META_CONFIGURATION, META_FORMAT, META_
 use super::{Batch, Column, Cursor, Rows, Store};
 use crate::domain::alarm::Alarms;
 use crate::domain::lease::Leases;
+use crate::domain::marks::Marks;
 use crate::domain::{Fault, Machine};
 
 use bytes::Bytes;
@@ -39,7 +40,7 @@ impl Store {
             leases: leases(&rows)?,
             alarms: alarms(&rows)?,
             members: members(&rows)?,
-            marked_at: state.marked_at,
+            marks: Marks::restore(rows.marks()?),
         };
         self.counts().load(&rows)?;
         let applied = Applied { index: state.applied_index, term: state.applied_term };
@@ -64,7 +65,6 @@ impl Batch {
             revision: machine.revision,
             compacted: machine.compacted,
             totals: machine.totals,
-            marked_at: machine.marked_at,
         };
         self.put(Column::Meta, &[META_STATE], &[&row.encode()]);
     }
@@ -80,9 +80,9 @@ fn check_format(rows: &Rows<'_>) -> Result<(), Fault> {
     };
     let found = row.as_ref().try_into().map(u32::from_be_bytes);
     let found = found.map_err(|_length| codec::bad_row(Column::Meta, META_FORMAT))?;
-    if found > FORMAT {
+    if found != FORMAT {
         return Err(Fault::corrupt(format!(
-            "the data has format {found}, this program knows formats up to {FORMAT}: run a newer one"
+            "the data has format {found}, this program knows {FORMAT}"
         )));
     }
     Ok(())

@@ -71,7 +71,8 @@ impl RocksEngine {
 fn database_options(is_new: bool) -> Options {
     let mut options = Options::default();
     options.create_if_missing(is_new);
-    options.create_missing_column_families(true);
+    // A column that an old directory lacks was lost: it must not come back empty.
+    options.create_missing_column_families(is_new);
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_paranoid_checks(true);

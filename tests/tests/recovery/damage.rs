@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use metastore_tests::client::{Client, numbered};
-use metastore_tests::eventually::eventually;
 use metastore_tests::member::Core;
-use metastore_tests::http;
 use metastore_tests::requests::{everything, put};
 use metastore_proto::etcdserverpb::RangeRequest;
 use metastore_proto::mvccpb::KeyValue;
@@ -16,7 +14,8 @@ use tempfile::TempDir;
 
 const VALUES: usize = 500;
 const VALUE_BYTES: usize = 100_000;
-const OUTCOME_LIMIT: Duration = Duration::from_secs(40);
+/// How soon a core stops that has met a bad block.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy)]
 enum Damage {
@@ -127,6 +126,8 @@ enum Outcome {
     Stopped(Option<i32>),
     /// Serves, and everything is there.
     Whole,
+    /// Refuses the read and goes on.
+    Refuses,
     /// Serves something else: the one thing that must never be.
     Lost,
 }
@@ -134,22 +135,16 @@ enum Outcome {
 /// What a core does with a directory: it is started, and asked for everything if it serves.
 async fn outcome(data: &Path, content: &[KeyValue]) -> (Outcome, String) {
     let mut core = Core::launch_on(data, &[]);
-    let address = core.address();
-    let ended = eventually("core serves or stops", OUTCOME_LIMIT, async || {
-        if let Some(status) = core.process().has_ended() {
-            return Some(Some(status));
-        }
-        let answer = http::get(&address, "/readyz").await.ok()?;
-        (answer.status == 200).then_some(None)
-    })
-    .await;
-    if let Some(status) = ended {
+    if let Some(status) = core.settled().await {
         return (Outcome::Stopped(status.code()), core.output());
     }
     let outcome = match read_all(&core.client()).await {
         Ok(read) if read == content => Outcome::Whole,
         Ok(_) => Outcome::Lost,
-        Err(_) => Outcome::Stopped(core.process().ended().await.code()),
+        Err(_) => {
+            let stopped = tokio::time::timeout(STOP_LIMIT, core.process().ended()).await;
+            stopped.map_or(Outcome::Refuses, |status| Outcome::Stopped(status.code()))
+        }
     };
     (outcome, core.output())
 }

@@ -52,6 +52,7 @@ impl Admin for AdminService {
         &self,
         _request: Request<pb::ObserveRequest>,
     ) -> Result<Response<pb::ObserveResponse>, Status> {
+        self.board.show_admin_call(crate::clock::monotonic_ms());
         let process = self.process.get().cloned().unwrap_or_else(unknown);
         let context = self.edge.get().map(|edge| &edge.context);
         let physical = context.map_or(0, |context| context.quota.physical_bytes());
@@ -94,7 +95,7 @@ impl Admin for AdminService {
         let command = if request.raise {
             Command::RaiseAlarm { member, kind, cause }
         } else {
-            Command::ClearAlarm { member, kind: Some(kind), cause }
+            Command::ClearAlarm { member, kind, cause }
         };
         edge.propose(command).await?;
         let alarms = self.board.alarms().into_iter().map(alarm).collect();

@@ -25,6 +25,7 @@ pub async fn grant(edge: Arc<Edge>, request: pb::LeaseGrantRequest) -> Result<Re
     let id = if request.id == 0 { rand::rng().random_range(1..=i64::MAX) } else { request.id };
     let ttl = request.ttl.max(edge.context.limits.lease_ttl_min());
     let (response, revision) = edge.propose(Command::LeaseGrant { id, ttl }).await?;
+    edge.context.metrics.leases_granted.inc();
     let Response::LeaseGrant { id, ttl } = response else {
         return Err(super::kv::unexpected());
     };
@@ -34,6 +35,7 @@ pub async fn grant(edge: Arc<Edge>, request: pb::LeaseGrantRequest) -> Result<Re
 
 pub async fn revoke(edge: Arc<Edge>, request: pb::LeaseRevokeRequest) -> Result<Reply, Status> {
     let (_response, revision) = edge.propose(Command::LeaseRevoke { id: request.id }).await?;
+    edge.context.metrics.leases_revoked.inc();
     let header = Some(header::at(&edge.context, revision));
     Ok(Reply::of(&pb::LeaseRevokeResponse { header }))
 }
@@ -48,6 +50,7 @@ pub async fn keep_alive(
         if !edge.context.leases.is_kept_here() {
             return Err(status::NO_LEADER.into());
         }
+        edge.context.metrics.leases_renewed.inc();
         let header = Some(header::now(&edge.context));
         let ttl = edge.context.leases.renew(id, clock::monotonic_ms()).unwrap_or(0);
         Ok(Reply::of(&pb::LeaseKeepAliveResponse { header, id, ttl }))

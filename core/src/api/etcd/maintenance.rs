@@ -61,10 +61,7 @@ pub async fn alarm(edge: Arc<Edge>, request: pb::AlarmRequest) -> Result<Reply, 
             propose(&edge, Command::RaiseAlarm { member, kind, cause }).await?
         }
         (Ok(AlarmAction::Deactivate), WireAlarm::One(kind)) => {
-            propose(&edge, Command::ClearAlarm { member, kind: Some(kind), cause }).await?
-        }
-        (Ok(AlarmAction::Deactivate), WireAlarm::Every) => {
-            propose(&edge, Command::ClearAlarm { member, kind: None, cause }).await?
+            propose(&edge, Command::ClearAlarm { member, kind, cause }).await?
         }
         // etcd does nothing about what it does not know.
         _ => Vec::new(),

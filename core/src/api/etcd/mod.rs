@@ -1,5 +1,6 @@
 //! etcd's v3 API. Errors have etcd's codes and texts: `status.rs`.
 
+pub mod auth;
 pub mod check;
 pub mod cluster;
 pub mod convert;

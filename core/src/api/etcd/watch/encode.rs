@@ -65,12 +65,12 @@ fn estimate(events: &[&Event], with_previous: bool) -> usize {
 
 fn put_event(out: &mut BytesMut, event: &Event, with_previous: bool) {
     let kv_len = match &event.version {
-        Some(version) => kv_len(&event.key, version),
+        Some(version) => message_kv_len(&event.key, version),
         None => tombstone_len(event),
     };
     let previous = event.previous.as_ref().filter(|_| with_previous);
     let kind_len = if event.version.is_some() { 0 } else { 2 };
-    let previous_len = previous.map_or(0, |it| message_len(kv_len_of(&event.key, it)));
+    let previous_len = previous.map_or(0, |it| message_len(message_kv_len(&event.key, it)));
     let len = kind_len + message_len(kv_len) + previous_len;
     put_head(out, EVENTS_TAG, len);
     match &event.version {
@@ -87,7 +87,7 @@ fn put_event(out: &mut BytesMut, event: &Event, with_previous: bool) {
         }
     }
     if let Some(previous) = previous {
-        put_head(out, EVENT_PREV_TAG, kv_len_of(&event.key, previous));
+        put_head(out, EVENT_PREV_TAG, message_kv_len(&event.key, previous));
         put_kv(out, &event.key, previous);
     }
 }
@@ -111,12 +111,8 @@ fn message_len(len: usize) -> usize {
     1 + varint_len(len as u64) + len
 }
 
-fn kv_len(key: &[u8], version: &Version) -> usize {
+fn message_kv_len(key: &[u8], version: &Version) -> usize {
     message_len(key.len()) + version.fields.len()
-}
-
-fn kv_len_of(key: &[u8], version: &Version) -> usize {
-    kv_len(key, version)
 }
 
 /// A delete carries its key and where it happened.
@@ -138,11 +134,6 @@ pub(super) fn response(
         ..pb::WatchResponse::default()
     };
     Reply { head: rest.encode_to_vec().into(), body: events }
-}
-
-/// A response without events: created, canceled or progress.
-pub(super) fn notice(notice: &pb::WatchResponse) -> Reply {
-    Reply::of(notice)
 }
 
 #[cfg(test)]

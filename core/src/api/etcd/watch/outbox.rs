@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tonic::Status;
 
 use crate::api::rpc::Reply;
@@ -18,6 +19,7 @@ const BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     inner: Mutex<Inner>,
+    roomy: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +34,13 @@ impl Outbox {
     /// Whether events may be put in.
     pub(super) fn has_room(&self) -> bool {
         self.inner.lock().bytes < BYTES_MAX
+    }
+
+    /// Returns when there is room: who asks for more must first take what there is.
+    pub(super) async fn room(&self) {
+        while !self.has_room() {
+            self.roomy.notified().await;
+        }
     }
 
     pub(super) fn push(&self, reply: Reply) {
@@ -82,6 +91,7 @@ impl Stream for Drain {
             let has_room = was_full && inner.bytes < BYTES_MAX;
             drop(inner);
             if has_room {
+                self.outbox.roomy.notify_one();
                 (self.roomy)();
             }
             return Poll::Ready(Some(Ok(reply)));

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use metastore_proto::etcdserverpb as pb;
@@ -10,12 +11,11 @@ use pb::watch_create_request::FilterType;
 use pb::watch_request::RequestUnion;
 use tonic::{Status, Streaming};
 
-use super::encode;
 use super::outbox::{Drain, Outbox};
 use super::watching::Request;
 use crate::api::edge::Edge;
 use crate::api::etcd::{header, status};
-use crate::api::rpc::Replies;
+use crate::api::rpc::{Replies, Reply};
 use crate::domain::KeyRange;
 use crate::domain::key::detached;
 use crate::domain::watch::{Spec, WatcherId};
@@ -29,6 +29,8 @@ pub async fn watch(
     requests: Streaming<pb::WatchRequest>,
 ) -> Result<Replies, Status> {
     let outbox = Arc::new(Outbox::default());
+    edge.context.board.watch_streams.fetch_add(1, Ordering::Relaxed);
+    edge.watching.opened(&outbox);
     let ids = Arc::new(Mutex::new(Ids::default()));
     let reading =
         Reading { edge: Arc::clone(&edge), outbox: Arc::clone(&outbox), ids: Arc::clone(&ids) };
@@ -37,6 +39,7 @@ pub async fn watch(
     let roomy = move || lagging.watching.lagging.notify_one();
     let gone = move || {
         reader.abort();
+        edge.context.board.watch_streams.fetch_sub(1, Ordering::Relaxed);
         edge.watching.cancel(ids.lock().known.drain().map(|(_, watcher)| watcher));
     };
     Ok(Box::pin(Drain::new(outbox, Box::new(roomy), Box::new(gone))))
@@ -47,6 +50,8 @@ pub async fn watch(
 struct Ids {
     known: HashMap<i64, WatcherId>,
     next: i64,
+    /// Known ids at which the next look for ended ones is due.
+    tidy_at: usize,
 }
 
 struct Reading {
@@ -58,6 +63,7 @@ struct Reading {
 impl Reading {
     async fn run(self, mut requests: Streaming<pb::WatchRequest>) {
         loop {
+            self.outbox.room().await;
             match requests.message().await {
                 Ok(Some(request)) => self.take(request),
                 Ok(None) => return,
@@ -94,7 +100,7 @@ impl Reading {
             drop(ids);
             return self.refuse(revision, DUPLICATE_ID);
         };
-        self.outbox.push(encode::notice(&pb::WatchResponse {
+        self.outbox.push(Reply::of(&pb::WatchResponse {
             header: Some(header::at(context, revision)),
             watch_id,
             created: true,
@@ -118,10 +124,11 @@ impl Reading {
             },
         );
         ids.known.insert(watch_id, started);
+        ids.tidy(&self.edge);
     }
 
     fn refuse(&self, revision: i64, reason: &str) {
-        self.outbox.push(encode::notice(&pb::WatchResponse {
+        self.outbox.push(Reply::of(&pb::WatchResponse {
             header: Some(header::at(&self.edge.context, revision)),
             watch_id: -1,
             created: true,
@@ -138,7 +145,7 @@ impl Reading {
             return;
         };
         self.edge.watching.cancel([watcher]);
-        self.outbox.push(encode::notice(&pb::WatchResponse {
+        self.outbox.push(Reply::of(&pb::WatchResponse {
             header: Some(header::now(&self.edge.context)),
             watch_id,
             canceled: true,
@@ -147,7 +154,18 @@ impl Reading {
     }
 }
 
+/// Ids after which those that the server ended are looked for.
+const TIDY_MIN: usize = 256;
+
 impl Ids {
+    /// Forgets watchers that the server ended, now and then.
+    fn tidy(&mut self, edge: &Edge) {
+        if self.known.len() > self.tidy_at.max(TIDY_MIN) {
+            self.known.retain(|_, watcher| !edge.watching.is_gone(*watcher));
+            self.tidy_at = 2 * self.known.len();
+        }
+    }
+
     /// The id that the client chose, if it is free; or the next free one. 0 is no choice.
     fn assign(&mut self, chosen: i64, edge: &Edge) -> Option<i64> {
         if chosen != 0 {

@@ -1,7 +1,7 @@
 //! The watchers of one serving thread and the streams that they belong to.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use metastore_proto::etcdserverpb as pb;
@@ -30,6 +30,8 @@ struct Inner {
     context: Arc<Context>,
     hub: WatchHub,
     owners: HashMap<WatcherId, Owner>,
+    /// Every stream that is open, to be ended when the member stops.
+    streams: Vec<Weak<Outbox>>,
     /// Streams that asked for progress, with the revision that must have passed.
     asked: Vec<(Arc<Outbox>, i64)>,
 }
@@ -62,9 +64,26 @@ impl Watching {
             context: Arc::clone(context),
             hub: WatchHub::new(Arc::clone(&context.board)),
             owners: HashMap::new(),
+            streams: Vec::new(),
             asked: Vec::new(),
         };
         Self { inner: Mutex::new(inner), lagging: Notify::new() }
+    }
+
+    pub(super) fn opened(&self, outbox: &Arc<Outbox>) {
+        let streams = &mut self.inner.lock().streams;
+        if streams.len() == streams.capacity() {
+            streams.retain(|stream| stream.strong_count() > 0);
+        }
+        streams.push(Arc::downgrade(outbox));
+    }
+
+    /// Ends every stream: the member stops, and clients are to go on elsewhere.
+    pub fn end(&self) {
+        let streams = std::mem::take(&mut self.inner.lock().streams);
+        for stream in streams.iter().filter_map(Weak::upgrade) {
+            stream.end(Some(status::STOPPED.into()));
+        }
     }
 
     /// Starts a watcher. The answer to its creation must be in the outbox already.
@@ -127,7 +146,8 @@ impl Watching {
         let mut inner = self.inner.lock();
         let Inner { context, hub, owners, .. } = &mut *inner;
         for (id, owner) in owners.iter_mut().filter(|(_, owner)| owner.is_reminded) {
-            if std::mem::take(&mut owner.is_fresh) || !hub.is_live(*id) {
+            let is_due = !std::mem::take(&mut owner.is_fresh) && hub.is_live(*id);
+            if !(is_due && owner.outbox.has_room()) {
                 continue;
             }
             let header = header::at(context, hub.revision());
@@ -195,7 +215,7 @@ impl Inner {
         for (outbox, _) in due {
             let mut own = self.owners.iter().filter(|(_, it)| Arc::ptr_eq(&it.outbox, &outbox));
             let has_any = own.clone().next().is_some();
-            if has_any && own.all(|(id, _)| self.hub.is_live(*id)) {
+            if has_any && outbox.has_room() && own.all(|(id, _)| self.hub.is_live(*id)) {
                 outbox.push(progress(header::at(&self.context, revision), -1));
             }
         }
@@ -232,16 +252,12 @@ fn pieces(chunk: &Chunk, bytes_max: usize) -> Vec<Bytes> {
 }
 
 fn progress(header: pb::ResponseHeader, watch_id: i64) -> Reply {
-    encode::notice(&pb::WatchResponse {
-        header: Some(header),
-        watch_id,
-        ..pb::WatchResponse::default()
-    })
+    Reply::of(&pb::WatchResponse { header: Some(header), watch_id, ..pb::WatchResponse::default() })
 }
 
 /// The end of a watcher whose next event is compacted; its header has no revision.
 fn compacted_notice(context: &Context, watch_id: i64, compacted: i64) -> Reply {
-    encode::notice(&pb::WatchResponse {
+    Reply::of(&pb::WatchResponse {
         header: Some(header::at(context, 0)),
         watch_id,
         canceled: true,

@@ -12,8 +12,9 @@ use prometheus::{
 use tonic::Code;
 use tonic::body::Body;
 
-use crate::api::Context;
-use crate::api::router::RPCS;
+use super::Context;
+use super::etcd::maintenance::API_VERSION;
+use super::router::RPCS;
 use crate::replica::Role;
 
 /// The shape of an RPC, in the words of the gRPC metrics.
@@ -68,6 +69,11 @@ pub struct Metrics {
     pub ranges: IntCounter,
     pub events: IntCounter,
     pub proposals_failed: IntCounter,
+    pub leases_granted: IntCounter,
+    pub leases_revoked: IntCounter,
+    pub leases_renewed: IntCounter,
+    pub received_bytes: IntCounter,
+    pub sent_bytes: IntCounter,
     pub log_sync: Histogram,
     pub store_write: Histogram,
     health_success: IntCounter,
@@ -79,7 +85,7 @@ pub struct Metrics {
 struct Gauges {
     has_leader: IntGauge,
     is_leader: IntGauge,
-    leader_changes: IntGauge,
+    leader_changes: IntCounter,
     committed: IntGauge,
     applied: IntGauge,
     pending: IntGauge,
@@ -89,6 +95,7 @@ struct Gauges {
     keys: IntGauge,
     revision: IntGauge,
     compacted: IntGauge,
+    streams: IntGauge,
     watchers: IntGauge,
     slow_watchers: IntGauge,
     physical: IntGauge,
@@ -99,11 +106,21 @@ type Registered<T> = Result<T, prometheus::Error>;
 
 impl Metrics {
     /// `is_extensive` adds histograms of request latency, as etcd's `--metrics=extensive`.
-    pub fn new(is_extensive: bool) -> Registered<Arc<Self>> {
+    pub fn new(is_extensive: bool, member_id: u64) -> Registered<Arc<Self>> {
         let registry = Registry::new();
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        let build = labelled_gauge(&registry, "metastore_build_info", "Version of this program.")?;
+        let build = labelled_gauge(
+            &registry,
+            "metastore_build_info",
+            "Version of this program.",
+            "version",
+        )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let help = "The level of etcd's API that is served.";
+        let level = labelled_gauge(&registry, "etcd_server_version", help, "server_version")?;
+        level.with_label_values(&[API_VERSION]).set(1);
+        let id = labelled_gauge(&registry, "etcd_server_id", "The member.", "server_id")?;
+        id.with_label_values(&[&format!("{member_id:x}")]).set(1);
         let rpc_labels = ["grpc_type", "grpc_service", "grpc_method"];
         let started = IntCounterVec::new(
             Opts::new("grpc_server_started_total", "RPCs that were started."),
@@ -116,8 +133,8 @@ impl Metrics {
         registry.register(Box::new(started.clone()))?;
         registry.register(Box::new(handled.clone()))?;
         let handling = is_extensive.then(|| handling(&registry)).transpose()?;
-        let labels = |rpc: &crate::api::router::Rpc| [rpc.kind.name(), rpc.service, rpc.method];
-        let of_codes = |rpc: &crate::api::router::Rpc| {
+        let labels = |rpc: &super::router::Rpc| [rpc.kind.name(), rpc.service, rpc.method];
+        let of_codes = |rpc: &super::router::Rpc| {
             let [kind, service, method] = labels(rpc);
             let code = |code| handled.with_label_values(&[kind, service, method, code]);
             CODES.map(code).to_vec()
@@ -139,6 +156,31 @@ impl Metrics {
                 &registry,
                 "etcd_server_proposals_failed_total",
                 "Proposals without an answer.",
+            )?,
+            leases_granted: counter(
+                &registry,
+                "etcd_debugging_lease_granted_total",
+                "Leases granted.",
+            )?,
+            leases_revoked: counter(
+                &registry,
+                "etcd_debugging_lease_revoked_total",
+                "Leases revoked by clients.",
+            )?,
+            leases_renewed: counter(
+                &registry,
+                "etcd_debugging_lease_renewed_total",
+                "Leases renewed.",
+            )?,
+            received_bytes: counter(
+                &registry,
+                "etcd_network_client_grpc_received_bytes_total",
+                "Bytes of messages from clients.",
+            )?,
+            sent_bytes: counter(
+                &registry,
+                "etcd_network_client_grpc_sent_bytes_total",
+                "Bytes of messages to clients.",
             )?,
             log_sync: seconds(
                 &registry,
@@ -221,7 +263,8 @@ impl Gauges {
         Ok(Self {
             has_leader: gauge("etcd_server_has_leader", "Whether a leader is known.")?,
             is_leader: gauge("etcd_server_is_leader", "Whether this member leads.")?,
-            leader_changes: gauge(
+            leader_changes: counter(
+                registry,
                 "etcd_server_leader_changes_seen_total",
                 "Changes of leader that this member saw.",
             )?,
@@ -240,6 +283,7 @@ impl Gauges {
             keys: gauge("etcd_debugging_mvcc_keys_total", "Live keys.")?,
             revision: gauge("etcd_debugging_mvcc_current_revision", "The newest revision.")?,
             compacted: gauge("etcd_debugging_mvcc_compact_revision", "The compacted revision.")?,
+            streams: gauge("etcd_debugging_mvcc_watch_stream_total", "Watch streams.")?,
             watchers: gauge("etcd_debugging_mvcc_watcher_total", "Watchers.")?,
             slow_watchers: gauge("etcd_debugging_mvcc_slow_watcher_total", "Lagging watchers.")?,
             physical: gauge("metastore_physical_bytes", "Bytes of the files.")?,
@@ -253,7 +297,8 @@ impl Gauges {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.has_leader.set(i64::from(board.leader() != 0));
         self.is_leader.set(i64::from(board.role() == Role::Leader));
-        self.leader_changes.set(int(board.leader_changes()));
+        let seen = self.leader_changes.get();
+        self.leader_changes.inc_by(board.leader_changes().saturating_sub(seen));
         self.committed.set(int(board.commit_index()));
         self.applied.set(int(board.applied_index()));
         self.pending.set(count(board.pending_proposals.load(Ordering::Relaxed)));
@@ -263,6 +308,7 @@ impl Gauges {
         self.keys.set(board.keys());
         self.revision.set(board.revision());
         self.compacted.set(board.compacted());
+        self.streams.set(count(board.watch_streams.load(Ordering::Relaxed)));
         self.watchers.set(count(board.watchers.load(Ordering::Relaxed)));
         self.slow_watchers.set(count(board.lagging_watchers.load(Ordering::Relaxed)));
         self.physical.set(context.quota.physical_bytes());
@@ -286,8 +332,9 @@ fn labelled_gauge(
     registry: &Registry,
     name: &str,
     help: &str,
+    label: &str,
 ) -> Registered<prometheus::IntGaugeVec> {
-    let gauge = prometheus::IntGaugeVec::new(Opts::new(name, help), &["version"])?;
+    let gauge = prometheus::IntGaugeVec::new(Opts::new(name, help), &[label])?;
     registry.register(Box::new(gauge.clone()))?;
     Ok(gauge)
 }

@@ -106,6 +106,7 @@ type Registered<T> = Result<T, prometheus::Error>;
 
 impl Metrics {
     /// `is_extensive` adds histograms of request latency, as etcd's `--metrics=extensive`.
+    #[expect(clippy::too_many_lines, reason = "a list of metrics")]
     pub fn new(is_extensive: bool, member_id: u64) -> Registered<Arc<Self>> {
         let registry = Registry::new();
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;

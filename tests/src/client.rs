@@ -39,9 +39,7 @@ impl Client {
     /// A client of `http://host:port`, which connects when it is used, and again after a loss.
     pub fn new(url: &str) -> Self {
         let endpoint = Endpoint::from_shared(url.to_owned()).expect("a URL");
-        Self {
-            channel: endpoint.tcp_nodelay(true).connect_lazy(),
-        }
+        Self { channel: endpoint.tcp_nodelay(true).connect_lazy() }
     }
 
     pub fn channel(&self) -> Channel {
@@ -115,10 +113,7 @@ impl Client {
 
     /// The answers to keep-alives of these leases, all on one stream.
     pub async fn keep_alive(&self, ids: &[i64]) -> Answer<Vec<pb::LeaseKeepAliveResponse>> {
-        let requests: Vec<_> = ids
-            .iter()
-            .map(|&id| pb::LeaseKeepAliveRequest { id })
-            .collect();
+        let requests: Vec<_> = ids.iter().map(|&id| pb::LeaseKeepAliveRequest { id }).collect();
         let requests = tokio_stream::iter(requests);
         let mut stream = self.lease().lease_keep_alive(requests).await?.into_inner();
         let mut answers = Vec::new();
@@ -154,27 +149,17 @@ impl Client {
 
     /// Makes revisions below this one unreadable.
     pub async fn compact_to(&self, revision: i64) {
-        let request = pb::CompactionRequest {
-            revision,
-            physical: true,
-        };
+        let request = pb::CompactionRequest { revision, physical: true };
         self.compact(request).await.expect("a compaction");
     }
 
     /// Grants a lease of these seconds with an id that the server chooses.
     pub async fn granted(&self, ttl: i64) -> i64 {
-        self.grant(pb::LeaseGrantRequest { ttl, id: 0 })
-            .await
-            .expect("a grant")
-            .id
+        self.grant(pb::LeaseGrantRequest { ttl, id: 0 }).await.expect("a grant").id
     }
 
     /// Raises, clears or lists alarms of the member.
-    pub async fn alarms(
-        &self,
-        action: AlarmAction,
-        kind: pb::AlarmType,
-    ) -> Vec<pb::AlarmMember> {
+    pub async fn alarms(&self, action: AlarmAction, kind: pb::AlarmType) -> Vec<pb::AlarmMember> {
         let status = self.status(pb::StatusRequest {}).await.expect("a status");
         let request = pb::AlarmRequest {
             action: action as i32,
@@ -192,16 +177,9 @@ impl Client {
             let request = pb::AlarmRequest { action, member_id, alarm };
             self.alarm(request).await.expect("an alarm answer");
         }
-        for lease in self
-            .leases(pb::LeaseLeasesRequest {})
-            .await
-            .expect("leases")
-            .leases
-        {
+        for lease in self.leases(pb::LeaseLeasesRequest {}).await.expect("leases").leases {
             // It may expire at this moment.
-            self.revoke(pb::LeaseRevokeRequest { id: lease.id })
-                .await
-                .ok();
+            self.revoke(pb::LeaseRevokeRequest { id: lease.id }).await.ok();
         }
         let deleted = self.delete(delete_everything()).await.expect("a delete");
         let request = pb::CompactionRequest { revision: revision(&deleted.header), physical: true };
@@ -218,11 +196,7 @@ pub fn revision(header: &Option<pb::ResponseHeader>) -> i64 {
 
 /// The keys of a range, as text.
 pub fn keys(range: &pb::RangeResponse) -> Vec<String> {
-    range
-        .kvs
-        .iter()
-        .map(|kv| String::from_utf8_lossy(&kv.key).into_owned())
-        .collect()
+    range.kvs.iter().map(|kv| String::from_utf8_lossy(&kv.key).into_owned()).collect()
 }
 
 /// The request was refused with exactly this code and text.

@@ -70,7 +70,11 @@ mod tests {
     use super::*;
 
     fn write(revision: i64, value: &'static str) -> Write {
-        Write { revision, key: Bytes::from_static(b"k"), value: Bytes::from_static(value.as_bytes()) }
+        Write {
+            revision,
+            key: Bytes::from_static(b"k"),
+            value: Bytes::from_static(value.as_bytes()),
+        }
     }
 
     #[test]

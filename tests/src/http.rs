@@ -38,19 +38,9 @@ fn parse(answer: &[u8]) -> Option<Answer> {
     let text = String::from_utf8_lossy(answer);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let chunked = head
-        .to_ascii_lowercase()
-        .contains("transfer-encoding: chunked");
-    let body = if chunked {
-        unchunked(body)?
-    } else {
-        body.to_owned()
-    };
-    Some(Answer {
-        status,
-        head: head.to_owned(),
-        body,
-    })
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let body = if chunked { unchunked(body)? } else { body.to_owned() };
+    Some(Answer { status, head: head.to_owned(), body })
 }
 
 fn unchunked(mut rest: &str) -> Option<String> {

@@ -32,11 +32,7 @@ pub struct Process {
 impl Process {
     /// Starts `program` with these variables and none of ours besides. Output is appended.
     pub fn start(program: &Path, output: &Path, variables: &[(String, String)]) -> Self {
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(output)
-            .expect("an output file");
+        let file = File::options().create(true).append(true).open(output).expect("an output file");
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
@@ -51,10 +47,7 @@ impl Process {
             .stderr(file)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
-        Self {
-            child,
-            output: output.to_owned(),
-        }
+        Self { child, output: output.to_owned() }
     }
 
     pub fn pid(&self) -> u32 {
@@ -81,10 +74,8 @@ impl Process {
     /// How the process ended; it must within the limit.
     pub async fn ended(&mut self) -> ExitStatus {
         let child = &mut self.child;
-        eventually("the process ends", START_LIMIT, async || {
-            child.try_wait().expect("our child")
-        })
-        .await
+        eventually("the process ends", START_LIMIT, async || child.try_wait().expect("our child"))
+            .await
     }
 
     pub fn has_ended(&mut self) -> Option<ExitStatus> {
@@ -101,16 +92,8 @@ impl Process {
     pub fn rss_bytes(&self) -> u64 {
         let status = format!("/proc/{}/status", self.pid());
         let text = std::fs::read_to_string(status).expect("the process runs");
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .expect("VmRSS");
-        let kib: u64 = line
-            .split_whitespace()
-            .nth(1)
-            .expect("a number")
-            .parse()
-            .expect("a number");
+        let line = text.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        let kib: u64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
         kib * 1024
     }
 }
@@ -123,11 +106,7 @@ impl Drop for Process {
             let output = self.output();
             let lines: Vec<_> = output.lines().collect();
             let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-            eprintln!(
-                "--- end of {}\n{}\n---",
-                self.output.display(),
-                shown.join("\n")
-            );
+            eprintln!("--- end of {}\n{}\n---", self.output.display(), shown.join("\n"));
         }
     }
 }
@@ -151,19 +130,9 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let temporary = tempfile::Builder::new()
-            .prefix("ms-")
-            .tempdir()
-            .expect("a directory");
-        let (data, output) = (
-            temporary.path().join("data"),
-            temporary.path().join("output"),
-        );
-        Self {
-            data,
-            output,
-            _temporary: temporary,
-        }
+        let temporary = tempfile::Builder::new().prefix("ms-").tempdir().expect("a directory");
+        let (data, output) = (temporary.path().join("data"), temporary.path().join("output"));
+        Self { data, output, _temporary: temporary }
     }
 }
 
@@ -181,14 +150,7 @@ impl Core {
 
     /// A core on a directory that the test keeps; not waited for.
     pub fn launch_on(data: &Path, variables: &[(&str, &str)]) -> Self {
-        Self::launch_in(
-            Place {
-                data: data.to_owned(),
-                ..Place::new()
-            },
-            free_port(),
-            variables,
-        )
+        Self::launch_in(Place { data: data.to_owned(), ..Place::new() }, free_port(), variables)
     }
 
     /// A core on an empty directory; not waited for.
@@ -204,12 +166,7 @@ impl Core {
     fn launch_in(place: Place, port: u16, variables: &[(&str, &str)]) -> Self {
         let variables = core_variables(&place.data, port, variables);
         let process = Process::start(&core_binary(), &place.output, &variables);
-        Self {
-            process,
-            place,
-            port,
-            variables,
-        }
+        Self { process, place, port, variables }
     }
 
     /// Starts the program again on the same data and port; not waited for. It must have ended.
@@ -310,10 +267,7 @@ fn core_variables(data: &Path, port: u16, more: &[(&str, &str)]) -> Vec<(String,
     ];
     let given = |name: &str| more.iter().any(|(other, _)| *other == name);
     let defaults = defaults.iter().filter(|(name, _)| !given(name));
-    defaults
-        .chain(more)
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    defaults.chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// A sidecar of a core.
@@ -341,20 +295,12 @@ impl Sidecar {
         let (place, port) = (Place::new(), free_port());
         let listen = format!("127.0.0.1:{port}");
         let data = data.to_string_lossy().into_owned();
-        let own = [
-            ("METASTORE_DATA_DIR", data.as_str()),
-            ("METASTORE_SIDECAR_LISTEN", &listen),
-        ];
+        let own = [("METASTORE_DATA_DIR", data.as_str()), ("METASTORE_SIDECAR_LISTEN", &listen)];
         let given = own.iter().chain(variables);
-        let given: Vec<_> = given
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let given: Vec<_> =
+            given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let process = Process::start(&sidecar_binary(), &place.output, &given);
-        Self {
-            process,
-            port,
-            _place: place,
-        }
+        Self { process, port, _place: place }
     }
 
     pub fn process(&mut self) -> &mut Process {
@@ -367,9 +313,7 @@ impl Sidecar {
 
     /// The status and body of a path.
     pub async fn probe(&self, path: &str) -> http::Answer {
-        http::get(&self.address(), path)
-            .await
-            .expect("the sidecar answers")
+        http::get(&self.address(), path).await.expect("the sidecar answers")
     }
 }
 
@@ -386,16 +330,9 @@ fn binary(variable: &str, name: &str) -> PathBuf {
         return path.into();
     }
     let test = std::env::current_exe().expect("a test knows its own path");
-    let profile = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("target/<profile>/deps");
+    let profile = test.parent().and_then(Path::parent).expect("target/<profile>/deps");
     let path = profile.join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: cargo build --bins, or set {variable}",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: cargo build --bins, or set {variable}", path.display());
     path
 }
 
@@ -404,7 +341,5 @@ fn binary(variable: &str, name: &str) -> PathBuf {
 pub fn free_port() -> u16 {
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let candidate = || rand::random_range(12_000_u16..32_000);
-    std::iter::repeat_with(candidate)
-        .find(free)
-        .expect("endless")
+    std::iter::repeat_with(candidate).find(free).expect("endless")
 }

@@ -92,24 +92,12 @@ impl Model {
             Command::Compact { revision } => self.compact(*revision),
             Command::LeaseGrant { id, ttl } => self.grant(*id, *ttl),
             Command::LeaseRevoke { id } => self.revoke(*id),
-            Command::RaiseAlarm {
-                member,
-                kind,
-                cause,
-            } => {
-                let alarm = Alarm {
-                    member: *member,
-                    kind: *kind,
-                    cause: *cause,
-                };
+            Command::RaiseAlarm { member, kind, cause } => {
+                let alarm = Alarm { member: *member, kind: *kind, cause: *cause };
                 self.alarms.insert(alarm);
                 Ok(Reply::Alarms(vec![alarm]))
             }
-            Command::ClearAlarm {
-                member,
-                kind,
-                cause,
-            } => Ok(self.clear(*member, *kind, *cause)),
+            Command::ClearAlarm { member, kind, cause } => Ok(self.clear(*member, *kind, *cause)),
             Command::PublishMember { .. } => Ok(Reply::PublishMember),
         }
     }
@@ -117,11 +105,7 @@ impl Model {
     /// What a read by itself answers.
     pub fn range(&self, query: &Range) -> Result<Found, Rejection> {
         self.check_revision(query.revision)?;
-        let at = if query.revision > 0 {
-            query.revision
-        } else {
-            self.revision()
-        };
+        let at = if query.revision > 0 { query.revision } else { self.revision() };
         Ok(select(self.at(at), query))
     }
 
@@ -129,11 +113,8 @@ impl Model {
     pub fn watch(&self, spec: &Spec, from: i64, until: i64) -> Vec<mvccpb::Event> {
         let start = self.changes.partition_point(|change| change.main < from);
         let wanted = |change: &&Change| {
-            let is_skipped = if change.written.is_some() {
-                spec.skip_puts
-            } else {
-                spec.skip_deletes
-            };
+            let is_skipped =
+                if change.written.is_some() { spec.skip_puts } else { spec.skip_deletes };
             !is_skipped && spec.range.contains(&change.key)
         };
         self.changes[start..]
@@ -146,11 +127,7 @@ impl Model {
 
     fn event(&self, change: &Change, prev_kv: bool) -> mvccpb::Event {
         let (key, mod_revision) = (change.key.clone(), change.main);
-        let tombstone = Kv {
-            key: key.clone(),
-            mod_revision,
-            ..Kv::default()
-        };
+        let tombstone = Kv { key: key.clone(), mod_revision, ..Kv::default() };
         let is_delete = change.written.is_none();
         let kv = change.written.clone().unwrap_or(tombstone);
         // etcd reads the previous version at the revision before, unless the put created the key.
@@ -177,11 +154,7 @@ impl Model {
         if is_raised(AlarmKind::Corrupt) && !is_about_alarms {
             return Err(Rejection::Corrupt);
         }
-        if is_raised(AlarmKind::NoSpace) && grows {
-            Err(Rejection::NoSpace)
-        } else {
-            Ok(())
-        }
+        if is_raised(AlarmKind::NoSpace) && grows { Err(Rejection::NoSpace) } else { Ok(()) }
     }
 
     fn check_put(&self, put: &Put) -> Result<(), Rejection> {
@@ -228,16 +201,10 @@ impl Model {
     fn compact(&mut self, revision: i64) -> Result<Reply, Rejection> {
         let (compacted, current) = (self.compacted, self.revision());
         if revision <= compacted {
-            return Err(Rejection::Compacted {
-                asked: revision,
-                compacted,
-            });
+            return Err(Rejection::Compacted { asked: revision, compacted });
         }
         if revision > current {
-            return Err(Rejection::FutureRevision {
-                asked: revision,
-                current,
-            });
+            return Err(Rejection::FutureRevision { asked: revision, current });
         }
         self.compacted = revision;
         Ok(Reply::Compact)
@@ -252,19 +219,17 @@ impl Model {
     }
 
     fn revoke(&mut self, id: i64) -> Result<Reply, Rejection> {
-        self.leases
-            .remove(&id)
-            .ok_or(Rejection::LeaseNotFound(id))?;
+        self.leases.remove(&id).ok_or(Rejection::LeaseNotFound(id))?;
         let attached = self.now().values().filter(|kv| kv.lease == id);
         let keys: Vec<_> = attached.map(|kv| kv.key.clone()).collect();
         self.write(|draft| keys.iter().for_each(|key| draft.remove(key)));
         Ok(Reply::LeaseRevoke)
     }
 
-    fn clear(&mut self, member: u64, kind: Option<AlarmKind>, cause: AlarmCause) -> Reply {
+    fn clear(&mut self, member: u64, kind: AlarmKind, cause: AlarmCause) -> Reply {
         let matches = |alarm: &Alarm| {
-            (member == 0 || alarm.member == member)
-                && (kind.is_none() || kind == Some(alarm.kind))
+            alarm.member == member
+                && alarm.kind == kind
                 && (cause == AlarmCause::Operator || alarm.cause == cause)
         };
         let mut cleared: Vec<_> = self.alarms.iter().copied().filter(matches).collect();
@@ -277,16 +242,9 @@ impl Model {
     fn write<T>(&mut self, rule: impl FnOnce(&mut Draft<'_>) -> T) -> T {
         let main = self.revision() + 1;
         let state = self.now().clone();
-        let mut draft = Draft {
-            model: self,
-            main,
-            state,
-            changes: Vec::new(),
-        };
+        let mut draft = Draft { model: self, main, state, changes: Vec::new() };
         let result = rule(&mut draft);
-        let Draft {
-            state, mut changes, ..
-        } = draft;
+        let Draft { state, mut changes, .. } = draft;
         if !changes.is_empty() {
             self.states.push(state);
             self.changes.append(&mut changes);
@@ -310,39 +268,22 @@ impl Draft<'_> {
         let seen = old.clone().unwrap_or_default();
         let kv = Kv {
             key: put.key.clone(),
-            create_revision: if old.is_none() {
-                self.main
-            } else {
-                seen.create_revision
-            },
+            create_revision: if old.is_none() { self.main } else { seen.create_revision },
             mod_revision: self.main,
             version: seen.version + 1,
-            value: if put.ignore_value {
-                seen.value
-            } else {
-                put.value.clone()
-            },
-            lease: if put.ignore_lease {
-                seen.lease
-            } else {
-                put.lease
-            },
+            value: if put.ignore_value { seen.value } else { put.value.clone() },
+            lease: if put.ignore_lease { seen.lease } else { put.lease },
         };
         self.state.insert(put.key.clone(), kv.clone());
         self.record(&put.key, Some(kv), old.clone());
-        Reply::Put {
-            previous: old.filter(|_| put.prev_kv),
-        }
+        Reply::Put { previous: old.filter(|_| put.prev_kv) }
     }
 
     fn delete_range(&mut self, delete: &DeleteRange) -> Reply {
         let doomed = inside(&self.state, &delete.range);
         doomed.iter().for_each(|kv| self.remove(&kv.key));
         let deleted = doomed.len() as i64;
-        Reply::DeleteRange {
-            deleted,
-            previous: if delete.prev_kv { doomed } else { Vec::new() },
-        }
+        Reply::DeleteRange { deleted, previous: if delete.prev_kv { doomed } else { Vec::new() } }
     }
 
     fn remove(&mut self, key: &Bytes) {
@@ -374,45 +315,25 @@ impl Draft<'_> {
 
     fn record(&mut self, key: &Bytes, written: Option<Kv>, replaced: Option<Kv>) {
         let sub = self.changes.len() as i64;
-        self.changes.push(Change {
-            main: self.main,
-            sub,
-            key: key.clone(),
-            written,
-            replaced,
-        });
+        self.changes.push(Change { main: self.main, sub, key: key.clone(), written, replaced });
     }
 }
 
 fn inside(state: &State, range: &KeyRange) -> Vec<Kv> {
-    state
-        .values()
-        .filter(|kv| range.contains(&kv.key))
-        .cloned()
-        .collect()
+    state.values().filter(|kv| range.contains(&kv.key)).cloned().collect()
 }
 
 fn has_put(txn: &Txn) -> bool {
-    txn.success
-        .iter()
-        .chain(&txn.failure)
-        .any(|operation| match operation {
-            Operation::Put(_) => true,
-            Operation::Txn(nested) => has_put(nested),
-            Operation::Range(_) | Operation::DeleteRange(_) => false,
-        })
+    txn.success.iter().chain(&txn.failure).any(|operation| match operation {
+        Operation::Put(_) => true,
+        Operation::Txn(nested) => has_put(nested),
+        Operation::Range(_) | Operation::DeleteRange(_) => false,
+    })
 }
 
 fn branch<'t>(state: &State, txn: &'t Txn) -> (bool, &'t [Operation]) {
     let succeeded = txn.compare.iter().all(|compare| holds(state, compare));
-    (
-        succeeded,
-        if succeeded {
-            &txn.success
-        } else {
-            &txn.failure
-        },
-    )
+    (succeeded, if succeeded { &txn.success } else { &txn.failure })
 }
 
 /// A range without keys is judged like one missing key: all its numbers are zero, and nothing is
@@ -448,11 +369,7 @@ fn select(state: &State, query: &Range) -> Found {
     let mut kvs = inside(state, &query.range);
     let mut count = kvs.len() as i64;
     if query.count_only {
-        return Found {
-            kvs: Vec::new(),
-            more: false,
-            count,
-        };
+        return Found { kvs: Vec::new(), more: false, count };
     }
     let at_least = |bound: i64, number: i64| bound == 0 || number >= bound;
     let at_most = |bound: i64, number: i64| bound == 0 || number <= bound;
@@ -465,25 +382,15 @@ fn select(state: &State, query: &Range) -> Found {
     if let Some(sort) = query.sort {
         kvs.sort_by(|a, b| {
             let ascending = by(sort.target, a, b);
-            if sort.descending {
-                ascending.reverse()
-            } else {
-                ascending
-            }
+            if sort.descending { ascending.reverse() } else { ascending }
         });
     }
-    let limit = if query.limit > 0 {
-        query.limit as usize
-    } else {
-        usize::MAX
-    };
+    let limit = if query.limit > 0 { query.limit as usize } else { usize::MAX };
     let more = kvs.len() > limit;
     kvs.truncate(limit);
     if query.keys_only {
         // etcd answers from its index, which has no lease; to sort by value it reads the rows.
-        let reads_rows = query
-            .sort
-            .is_some_and(|sort| sort.target == SortTarget::Value);
+        let reads_rows = query.sort.is_some_and(|sort| sort.target == SortTarget::Value);
         for kv in &mut kvs {
             kv.value = Bytes::new();
             kv.lease = if reads_rows { kv.lease } else { 0 };

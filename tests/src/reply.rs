@@ -63,20 +63,11 @@ fn version(key: &bytes::Bytes, version: &Version) -> Kv {
 /// The event as a watch with or without `prev_kv` shows it.
 pub fn event(event: &Event, prev_kv: bool) -> mvccpb::Event {
     let mod_revision = event.at.main;
-    let tombstone = || Kv {
-        key: event.key.clone(),
-        mod_revision,
-        ..Kv::default()
-    };
+    let tombstone = || Kv { key: event.key.clone(), mod_revision, ..Kv::default() };
     let previous = event.previous.as_ref().filter(|_| prev_kv);
     mvccpb::Event {
         r#type: i32::from(event.version.is_none()),
-        kv: Some(
-            event
-                .version
-                .as_ref()
-                .map_or_else(tombstone, |it| version(&event.key, it)),
-        ),
+        kv: Some(event.version.as_ref().map_or_else(tombstone, |it| version(&event.key, it))),
         prev_kv: previous.map(|it| version(&event.key, it)),
     }
 }
@@ -88,13 +79,10 @@ fn kvs(found: &[KeyValue]) -> Vec<Kv> {
 impl From<&Response> for Reply {
     fn from(response: &Response) -> Self {
         match response {
-            Response::Put { previous } => Self::Put {
-                previous: previous.as_ref().map(kv),
-            },
-            Response::DeleteRange { deleted, previous } => Self::DeleteRange {
-                deleted: *deleted,
-                previous: kvs(previous),
-            },
+            Response::Put { previous } => Self::Put { previous: previous.as_ref().map(kv) },
+            Response::DeleteRange { deleted, previous } => {
+                Self::DeleteRange { deleted: *deleted, previous: kvs(previous) }
+            }
             Response::Txn(txn) => txn.into(),
             Response::Compact => Self::Compact,
             Response::LeaseGrant { id, ttl } => Self::LeaseGrant { id: *id, ttl: *ttl },

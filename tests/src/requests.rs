@@ -15,19 +15,12 @@ pub fn bytes(text: impl AsRef<[u8]>) -> Bytes {
 
 /// One key.
 pub fn key(key: impl AsRef<[u8]>) -> pb::RangeRequest {
-    pb::RangeRequest {
-        key: bytes(key),
-        ..Default::default()
-    }
+    pb::RangeRequest { key: bytes(key), ..Default::default() }
 }
 
 /// The keys of `[from, to)`.
 pub fn span(from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> pb::RangeRequest {
-    pb::RangeRequest {
-        key: bytes(from),
-        range_end: bytes(to),
-        ..Default::default()
-    }
+    pb::RangeRequest { key: bytes(from), range_end: bytes(to), ..Default::default() }
 }
 
 pub fn prefix(prefix: impl AsRef<[u8]>) -> pb::RangeRequest {
@@ -48,26 +41,15 @@ pub fn prefix_end(prefix: &[u8]) -> Bytes {
 }
 
 pub fn put(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> pb::PutRequest {
-    pb::PutRequest {
-        key: bytes(key),
-        value: bytes(value),
-        ..Default::default()
-    }
+    pb::PutRequest { key: bytes(key), value: bytes(value), ..Default::default() }
 }
 
 pub fn delete(key: impl AsRef<[u8]>) -> pb::DeleteRangeRequest {
-    pb::DeleteRangeRequest {
-        key: bytes(key),
-        ..Default::default()
-    }
+    pb::DeleteRangeRequest { key: bytes(key), ..Default::default() }
 }
 
 pub fn delete_span(from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> pb::DeleteRangeRequest {
-    pb::DeleteRangeRequest {
-        key: bytes(from),
-        range_end: bytes(to),
-        prev_kv: false,
-    }
+    pb::DeleteRangeRequest { key: bytes(from), range_end: bytes(to), prev_kv: false }
 }
 
 pub fn delete_everything() -> pb::DeleteRangeRequest {
@@ -76,10 +58,7 @@ pub fn delete_everything() -> pb::DeleteRangeRequest {
 
 /// A transaction whose conditions hold.
 pub fn txn(success: impl IntoIterator<Item = pb::RequestOp>) -> pb::TxnRequest {
-    pb::TxnRequest {
-        success: success.into_iter().collect(),
-        ..Default::default()
-    }
+    pb::TxnRequest { success: success.into_iter().collect(), ..Default::default() }
 }
 
 /// A whole transaction.
@@ -88,11 +67,7 @@ pub fn branches<const C: usize, const S: usize, const F: usize>(
     success: [pb::RequestOp; S],
     failure: [pb::RequestOp; F],
 ) -> pb::TxnRequest {
-    pb::TxnRequest {
-        compare: compare.into(),
-        success: success.into(),
-        failure: failure.into(),
-    }
+    pb::TxnRequest { compare: compare.into(), success: success.into(), failure: failure.into() }
 }
 
 /// Something that may stand in a transaction.
@@ -142,43 +117,28 @@ pub fn missing(key: impl AsRef<[u8]>) -> pb::Compare {
 
 /// A watch of one key.
 pub fn watch(key: impl AsRef<[u8]>) -> pb::WatchCreateRequest {
-    pb::WatchCreateRequest {
-        key: bytes(key),
-        ..Default::default()
-    }
+    pb::WatchCreateRequest { key: bytes(key), ..Default::default() }
 }
 
 pub fn watch_prefix(prefix: impl AsRef<[u8]>) -> pb::WatchCreateRequest {
     let range_end = prefix_end(prefix.as_ref());
-    pb::WatchCreateRequest {
-        range_end,
-        ..watch(prefix)
-    }
+    pb::WatchCreateRequest { range_end, ..watch(prefix) }
 }
 
 pub fn watch_everything() -> pb::WatchCreateRequest {
-    pb::WatchCreateRequest {
-        range_end: bytes(OPEN),
-        ..watch(OPEN)
-    }
+    pb::WatchCreateRequest { range_end: bytes(OPEN), ..watch(OPEN) }
 }
 
 pub fn watch_create(create: pb::WatchCreateRequest) -> pb::WatchRequest {
-    pb::WatchRequest {
-        request_union: Some(RequestUnion::CreateRequest(create)),
-    }
+    pb::WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) }
 }
 
 pub fn watch_cancel(watch_id: i64) -> pb::WatchRequest {
     let cancel = pb::WatchCancelRequest { watch_id };
-    pb::WatchRequest {
-        request_union: Some(RequestUnion::CancelRequest(cancel)),
-    }
+    pb::WatchRequest { request_union: Some(RequestUnion::CancelRequest(cancel)) }
 }
 
 pub fn watch_progress() -> pb::WatchRequest {
     let progress = pb::WatchProgressRequest {};
-    pb::WatchRequest {
-        request_union: Some(RequestUnion::ProgressRequest(progress)),
-    }
+    pb::WatchRequest { request_union: Some(RequestUnion::ProgressRequest(progress)) }
 }

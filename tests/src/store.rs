@@ -34,12 +34,7 @@ impl Store {
             Err(_unset) => {
                 let core = Core::start_with(variables).await;
                 let (client, address) = (core.client(), core.address());
-                Self {
-                    client,
-                    core: Some(core),
-                    address,
-                    _turn: None,
-                }
+                Self { client, core: Some(core), address, _turn: None }
             }
         }
     }
@@ -49,12 +44,7 @@ impl Store {
         let client = Client::new(url);
         client.wipe().await;
         let address = url.trim_start_matches("http://").to_owned();
-        Self {
-            client,
-            core: None,
-            address,
-            _turn: Some(turn),
-        }
+        Self { client, core: None, address, _turn: Some(turn) }
     }
 
     /// Whether this is metastore; says so when a test is skipped on another server.

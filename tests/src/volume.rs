@@ -28,7 +28,8 @@ impl Volume {
         let file = File::create(&image).expect("an image");
         file.set_len(mebibytes << 20).expect("a sparse image");
         std::fs::create_dir(volume.path()).expect("a mount point");
-        let made = run("mkfs.ext4", &["-q", "-m", "0", &text(&image)]).and_then(|()| volume.mount());
+        let made =
+            run("mkfs.ext4", &["-q", "-m", "0", &text(&image)]).and_then(|()| volume.mount());
         match made {
             Ok(()) => Some(volume),
             Err(reason) if std::env::var_os("METASTORE_REQUIRE_ALL").is_some() => {

@@ -31,17 +31,12 @@ impl Watching {
         }
         let request = Request::new(ReceiverStream::new(queue));
         let responses = client.watcher().watch(request).await?.into_inner();
-        Ok(Self {
-            requests,
-            responses,
-        })
+        Ok(Self { requests, responses })
     }
 
     /// A stream with one watch, which the server has created.
     pub async fn one(client: &Client, create: pb::WatchCreateRequest) -> Self {
-        let mut stream = Self::open(client, [watch_create(create)])
-            .await
-            .expect("a stream");
+        let mut stream = Self::open(client, [watch_create(create)]).await.expect("a stream");
         let created = stream.next().await;
         assert!(created.created && !created.canceled, "{created:?}");
         stream
@@ -60,10 +55,7 @@ impl Watching {
     }
 
     pub async fn send(&self, request: pb::WatchRequest) {
-        self.requests
-            .send(request)
-            .await
-            .expect("the stream is open");
+        self.requests.send(request).await.expect("the stream is open");
     }
 
     /// The next response; the stream must not end or be silent for long.

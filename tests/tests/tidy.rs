@@ -26,10 +26,7 @@ use rules::too_long;
 use rules::unfinished;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// Every file below `dir` as (path from the root, text); what is not text is left out.
@@ -49,12 +46,7 @@ fn files(dir: &str) -> Vec<(String, String)> {
             if path.is_dir() {
                 open.push(path);
             } else if let Ok(text) = fs::read_to_string(&path) {
-                let path = path
-                    .strip_prefix(&root)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_owned();
+                let path = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
                 found.push((path, text));
             }
         }
@@ -69,19 +61,11 @@ fn sources() -> Vec<(String, String)> {
         None => true,
     };
     let dirs = ["core", "sidecar", "proto", "tests", ".ci"];
-    dirs.iter()
-        .flat_map(|dir| files(dir))
-        .filter(|(path, _)| written_by_hand(path))
-        .collect()
+    dirs.iter().flat_map(|dir| files(dir)).filter(|(path, _)| written_by_hand(path)).collect()
 }
 
 fn assert_none(findings: &[String]) {
-    assert!(
-        findings.is_empty(),
-        "{} findings:\n{}",
-        findings.len(),
-        findings.join("\n")
-    );
+    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
 }
 
 #[test]
@@ -89,19 +73,13 @@ fn layers_name_only_what_they_may() {
     let core = files("core/src");
     let below = |path: &str| path.strip_prefix("core/src/").map(str::to_owned);
     for layer in LAYERS {
-        let is_there = core
-            .iter()
-            .any(|(path, _)| below(path).is_some_and(|p| area(&p) == layer.name));
-        assert!(
-            is_there,
-            "core/src/{} is gone: then its rules check nothing",
-            layer.name
-        );
+        let is_there =
+            core.iter().any(|(path, _)| below(path).is_some_and(|p| area(&p) == layer.name));
+        assert!(is_there, "core/src/{} is gone: then its rules check nothing", layer.name);
     }
     let rust = core.iter().filter(|(path, _)| path.ends_with(".rs"));
-    let findings: Vec<_> = rust
-        .flat_map(|(path, text)| layering(&below(path).unwrap(), text))
-        .collect();
+    let findings: Vec<_> =
+        rust.flat_map(|(path, text)| layering(&below(path).unwrap(), text)).collect();
     assert_none(&findings);
 }
 
@@ -109,19 +87,13 @@ fn layers_name_only_what_they_may() {
 fn the_two_processes_do_not_depend_on_each_other() {
     for (package, other) in [("core", "metastore-sidecar"), ("sidecar", "metastore-core")] {
         let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
-        assert!(
-            !manifest.contains(other),
-            "{package} must not depend on {other}"
-        );
+        assert!(!manifest.contains(other), "{package} must not depend on {other}");
     }
 }
 
 #[test]
 fn no_file_is_too_long() {
-    let rust: Vec<_> = sources()
-        .into_iter()
-        .filter(|(path, _)| path.ends_with(".rs"))
-        .collect();
+    let rust: Vec<_> = sources().into_iter().filter(|(path, _)| path.ends_with(".rs")).collect();
     for (path, text) in &rust {
         let lines = text.lines().count();
         if lines > LINES_REPORTED {
@@ -130,19 +102,14 @@ fn no_file_is_too_long() {
             std::io::stderr().write_all(note.as_bytes()).unwrap();
         }
     }
-    let findings: Vec<_> = rust
-        .iter()
-        .filter_map(|(path, text)| too_long(path, text))
-        .collect();
+    let findings: Vec<_> = rust.iter().filter_map(|(path, text)| too_long(path, text)).collect();
     assert_none(&findings);
 }
 
 #[test]
 fn nothing_is_left_unfinished() {
-    let findings: Vec<_> = sources()
-        .iter()
-        .flat_map(|(path, text)| unfinished(path, text))
-        .collect();
+    let findings: Vec<_> =
+        sources().iter().flat_map(|(path, text)| unfinished(path, text)).collect();
     assert_none(&findings);
 }
 
@@ -159,9 +126,7 @@ fn documents_name_files_that_exist() {
 fn the_compatibility_page_mentions_every_rpc() {
     let page = fs::read_to_string(root().join("docs/compatibility.md")).unwrap();
     let protos = files("proto/etcd");
-    let findings: Vec<_> = protos
-        .iter()
-        .flat_map(|(_, proto)| rpcs_not_mentioned(proto, &page))
-        .collect();
+    let findings: Vec<_> =
+        protos.iter().flat_map(|(_, proto)| rpcs_not_mentioned(proto, &page)).collect();
     assert_none(&findings);
 }

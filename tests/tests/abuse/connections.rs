@@ -28,7 +28,10 @@ async fn five_thousand_idle_connections_do_no_harm() {
         let mut stream = TcpStream::connect(&store.address).await.unwrap();
         // Half of them begin as HTTP/2 does.
         if idle.len() % 2 == 0 {
-            stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+            stream
+                .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+                .await
+                .unwrap();
         }
         idle.push(stream);
     }

@@ -126,10 +126,8 @@ async fn a_transaction_has_a_budget_of_operations() {
     store.client.txn(txn(many(128))).await.unwrap();
     // The nested transaction counts as one operation of the outer, and has what is left.
     store.client.txn(nested(126, 1)).await.unwrap();
-    let compares = pb::TxnRequest {
-        compare: (0..129).map(|_| missing("a")).collect(),
-        ..Default::default()
-    };
+    let compares =
+        pb::TxnRequest { compare: (0..129).map(|_| missing("a")).collect(), ..Default::default() };
     txns(
         &store.client,
         vec![

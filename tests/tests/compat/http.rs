@@ -130,9 +130,8 @@ async fn metrics_have_the_names_that_dashboards_use() {
 }
 
 fn has_metric(text: &str, name: &str) -> bool {
-    text.lines().any(|line| {
-        line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']))
-    })
+    text.lines()
+        .any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))
 }
 
 /// Those of etcd's dashboard and alerts that a sole member has.

@@ -1,10 +1,10 @@
 //! KV: Range with every option, Put, DeleteRange, Compact, and how revisions count.
 
-use metastore_proto::etcdserverpb::{PutRequest, RangeRequest};
 use metastore_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
+use metastore_proto::etcdserverpb::{PutRequest, RangeRequest};
 use metastore_tests::client::{Client, keys, revision};
 use metastore_tests::requests::{
-    OPEN, bytes, delete, delete_span, everything, key, prefix, put, span, txn, Operation,
+    OPEN, Operation, bytes, delete, delete_span, everything, key, prefix, put, span, txn,
 };
 use metastore_tests::store::Store;
 use tonic::Code;
@@ -170,8 +170,7 @@ async fn a_range_sorts() {
     };
     let top = RangeRequest { limit: 2, ..sorted(Descend, Mod) };
     let top_keys = RangeRequest { limit: 1, ..sorted(Descend, Key) };
-    let keys_by_value =
-        RangeRequest { keys_only: true, ..sorted(Ascend, Value) };
+    let keys_by_value = RangeRequest { keys_only: true, ..sorted(Ascend, Value) };
     check(
         &store.client,
         vec![

@@ -20,7 +20,8 @@ async fn time_to_live(client: &Client, id: i64) -> pb::LeaseTimeToLiveResponse {
 #[tokio::test]
 async fn a_grant_has_an_id_and_a_floor() {
     let store = Store::start().await;
-    let grant = async |ttl, id| store.client.grant(pb::LeaseGrantRequest { ttl, id }).await.unwrap();
+    let grant =
+        async |ttl, id| store.client.grant(pb::LeaseGrantRequest { ttl, id }).await.unwrap();
     let chosen = grant(60, 0).await;
     assert!(chosen.id > 0);
     assert_eq!((chosen.ttl, chosen.error.as_str()), (60, ""));

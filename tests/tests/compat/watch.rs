@@ -34,7 +34,11 @@ async fn a_watch_reports_what_happens_from_now_on() {
     assert_eq!(deleted.r#type(), EventType::Delete);
     let kv = deleted.kv.unwrap();
     assert_eq!((kv.key, kv.mod_revision), (bytes("a"), base + 3));
-    assert_eq!((kv.create_revision, kv.version, kv.value.len()), (0, 0, 0), "only key and revision");
+    assert_eq!(
+        (kv.create_revision, kv.version, kv.value.len()),
+        (0, 0, 0),
+        "only key and revision"
+    );
 }
 
 #[tokio::test]
@@ -152,7 +156,8 @@ async fn a_watch_selects_keys_as_a_range_does() {
         let create = WatchCreateRequest { start_revision: base + 1, ..create };
         let mut stream = Watching::one(client, create).await;
         let events = stream.events(expected.len()).await;
-        let seen: String = events.iter().map(|event| text(&event.kv.as_ref().unwrap().key)).collect();
+        let seen: String =
+            events.iter().map(|event| text(&event.kv.as_ref().unwrap().key)).collect();
         assert_eq!(seen, expected, "[{key:?}, {end:?})");
     }
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use metastore_proto::etcdserverpb::RangeRequest;
+use metastore_proto::mvccpb::KeyValue;
 use metastore_tests::client::{Client, numbered};
 use metastore_tests::member::Core;
 use metastore_tests::requests::{everything, put};
-use metastore_proto::etcdserverpb::RangeRequest;
-use metastore_proto::mvccpb::KeyValue;
 use rand::RngCore;
 use tempfile::TempDir;
 
@@ -114,7 +114,8 @@ async fn read_all(client: &Client) -> Result<Vec<KeyValue>, tonic::Status> {
     // In pages, so that an answer stays small.
     for page in 0..VALUES.div_ceil(50) {
         let end = numbered("k", (page + 1) * 50);
-        let request = RangeRequest { key: numbered("k", page * 50), range_end: end, ..everything() };
+        let request =
+            RangeRequest { key: numbered("k", page * 50), range_end: end, ..everything() };
         content.extend(client.range(request).await?.kvs);
     }
     Ok(content)

@@ -52,7 +52,8 @@ async fn recover(client: &Client) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_quota_stops_writes_before_the_disk_is_full() {
     let Some(volume) = Volume::new(VOLUME_MIB, "a full quota of the volume") else { return };
-    let mut core = Core::launch_on(&volume.path().join("data"), &[("METASTORE_BALLAST_BYTES", "8MiB")]);
+    let mut core =
+        Core::launch_on(&volume.path().join("data"), &[("METASTORE_BALLAST_BYTES", "8MiB")]);
     core.ready().await;
     let client = core.client();
     let (count, status) = fill(&client).await;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use metastore_proto::etcdserverpb::WatchCreateRequest;
 use metastore_tests::client::{Client, revision};
 use metastore_tests::eventually::{eventually, pause};
 use metastore_tests::history::{Truth, Write};
 use metastore_tests::member::Core;
 use metastore_tests::requests::{bytes, put, watch_create, watch_everything};
 use metastore_tests::watching::Watching;
-use metastore_proto::etcdserverpb::WatchCreateRequest;
 use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -94,12 +94,7 @@ impl Load {
 }
 
 /// Puts values of its own until the first error; what it was promised.
-async fn write(
-    client: Client,
-    round: usize,
-    writer: usize,
-    count: Arc<AtomicUsize>,
-) -> Vec<Write> {
+async fn write(client: Client, round: usize, writer: usize, count: Arc<AtomicUsize>) -> Vec<Write> {
     let key = bytes(format!("w{writer:03}"));
     let mut acknowledged = Vec::new();
     for number in 0.. {

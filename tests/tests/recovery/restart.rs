@@ -84,9 +84,8 @@ async fn a_lease_still_expires_after_a_restart() {
     let mut core = Core::start().await;
     let client = core.client();
     let lease = client.granted(2).await;
-    let base = revision(
-        &client.put(pb::PutRequest { lease, ..put("a", "1") }).await.unwrap().header,
-    );
+    let base =
+        revision(&client.put(pb::PutRequest { lease, ..put("a", "1") }).await.unwrap().header);
     core.kill();
     core.restart().await;
     let create = pb::WatchCreateRequest { start_revision: base + 1, ..watch_everything() };
@@ -115,11 +114,8 @@ async fn a_watch_resumes_from_before_the_restart() {
     core.kill();
     core.restart().await;
     let client = core.client();
-    let create = pb::WatchCreateRequest {
-        start_revision: base,
-        prev_kv: true,
-        ..watch_everything()
-    };
+    let create =
+        pb::WatchCreateRequest { start_revision: base, prev_kv: true, ..watch_everything() };
     let mut stream = Watching::one(&client, create).await;
     client.set("a", "3").await;
     let events = stream.events(3).await;
@@ -130,9 +126,7 @@ async fn a_watch_resumes_from_before_the_restart() {
 #[tokio::test]
 async fn identities_stay_and_terms_do_not_go_back() {
     let mut core = Core::start().await;
-    let header = async |core: &Core| {
-        core.client().range(key("a")).await.unwrap().header.unwrap()
-    };
+    let header = async |core: &Core| core.client().range(key("a")).await.unwrap().header.unwrap();
     let before = header(&core).await;
     core.kill();
     core.restart().await;

@@ -1,7 +1,9 @@
 //! What clients do in one step, and what the serving thread between them and the member does.
 
 use bytes::Bytes;
+use metastore_core::domain::Command;
 use metastore_core::domain::KeyRange;
+use metastore_core::domain::alarm::AlarmCause;
 use metastore_core::domain::command::Range;
 use metastore_core::domain::watch::WatcherId;
 use metastore_core::replica::watch_hub::Delivery;
@@ -121,7 +123,7 @@ impl World {
 
     fn check_machine(&mut self) -> Verdict {
         let Some(member) = &self.member else { return Ok(()) };
-        state::check_machine(member.replica.machine(), &self.history.model)
+        state::check_machine(member.replica.machine(), &self.history)
     }
 
     /// A watch begins, or one ends.
@@ -225,7 +227,7 @@ impl World {
         self.drain_streams()?;
         let Some(member) = &self.member else { return Ok(()) };
         let model = &self.history.model;
-        state::check_machine(member.replica.machine(), model)?;
+        state::check_machine(member.replica.machine(), &self.history)?;
         let readable = model.compacted.max(1) - 1..=model.revision();
         state::check_rows(&member.reader, &self.history, readable)?;
         reads::check_events(&member.reader, &everything(), (model.compacted.max(1), 3), model)
@@ -233,15 +235,19 @@ impl World {
 
     /// When alarms are cleared and time passes, every lease ends.
     fn end_leases(&mut self) -> Verdict {
-        let counter = propose::counter(0, self.next_proposal());
-        let cause = metastore_core::domain::alarm::AlarmCause::Operator;
-        let command =
-            metastore_core::domain::Command::ClearAlarm { member: 0, kind: None, cause };
-        if let Some(member) = &self.member {
-            let stamp = Stamp { member: MEMBER, boot: member.boot };
-            self.answers.proposed(counter, command.clone());
-            let proposal = stamp.proposal(counter, self.now.unix_ms, command);
-            put(member.inbox.put(Input::Propose(proposal)))?;
+        for alarm in self.history.model.alarms.clone() {
+            let counter = propose::counter(0, self.next_proposal());
+            let command = Command::ClearAlarm {
+                member: alarm.member,
+                kind: alarm.kind,
+                cause: AlarmCause::Operator,
+            };
+            if let Some(member) = &self.member {
+                let stamp = Stamp { member: MEMBER, boot: member.boot };
+                self.answers.proposed(counter, command.clone());
+                let proposal = stamp.proposal(counter, self.now.unix_ms, command);
+                put(member.inbox.put(Input::Propose(proposal)))?;
+            }
         }
         self.pump()?;
         for _ in 0..2 {

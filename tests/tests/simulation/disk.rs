@@ -94,7 +94,7 @@ pub(crate) struct FragileLog {
 }
 
 impl LogStore for FragileLog {
-    fn load(&self) -> Result<LogStart, Fault> {
+    fn load(&mut self) -> Result<LogStart, Fault> {
         self.log.load()
     }
 

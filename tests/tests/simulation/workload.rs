@@ -12,8 +12,20 @@ use crate::dice::Dice;
 
 /// Keys that only escaping keeps apart and in order.
 const KEYS: [&[u8]; 14] = [
-    b"\0", b"\0\0", b"\0\xff", b"a", b"a\0", b"a\0\0", b"a\0\x01", b"a\0\xff", b"ab", b"a\xff",
-    b"b", b"k/1", b"\xff", b"\xff\xff",
+    b"\0",
+    b"\0\0",
+    b"\0\xff",
+    b"a",
+    b"a\0",
+    b"a\0\0",
+    b"a\0\x01",
+    b"a\0\xff",
+    b"ab",
+    b"a\xff",
+    b"b",
+    b"k/1",
+    b"\xff",
+    b"\xff\xff",
 ];
 const RELATIONS: [Relation; 5] =
     [Relation::Equal, Relation::Greater, Relation::Less, Relation::NotEqual, Relation::Any];
@@ -45,7 +57,9 @@ pub(crate) fn command(dice: &mut Dice, known: &Known) -> Command {
         45..60 => Command::DeleteRange(delete_range(dice)),
         60..80 => Command::Txn(txn(dice, known, &mut Touched::default(), 3)),
         80..86 => Command::Compact { revision: compact_revision(dice, known) },
-        86..93 => Command::LeaseGrant { id: dice.between(1, LEASES), ttl: dice.between(1, TTL_MAX) },
+        86..93 => {
+            Command::LeaseGrant { id: dice.between(1, LEASES), ttl: dice.between(1, TTL_MAX) }
+        }
         93..97 => Command::LeaseRevoke { id: dice.between(1, LEASES) },
         97..98 => publish_member(known),
         _ => raise_alarm(dice),
@@ -207,7 +221,7 @@ fn raise_alarm(dice: &mut Dice) -> Command {
 }
 
 fn clear_alarm(dice: &mut Dice) -> Command {
-    let kinds = [None, Some(AlarmKind::NoSpace), Some(AlarmKind::Corrupt)];
+    let kinds = [AlarmKind::NoSpace, AlarmKind::Corrupt];
     let member = dice.between(0, 2).cast_unsigned();
     Command::ClearAlarm { member, kind: *dice.pick(&kinds), cause: cause(dice) }
 }

@@ -258,7 +258,7 @@ impl World {
         self.answers.check_kept(&self.history)?;
         let known = self.history.model.revision();
         let sample = [self.dice.between(0, known), self.dice.between(0, known), known];
-        state::check_machine(member.replica.machine(), &self.history.model)?;
+        state::check_machine(member.replica.machine(), &self.history)?;
         state::check_rows(&member.reader, &self.history, sample.into_iter())
     }
 

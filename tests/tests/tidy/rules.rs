@@ -31,25 +31,14 @@ pub(crate) const LAYERS: &[Layer] = &[
             ("async", "rules do not wait"),
         ],
     },
-    Layer {
-        name: "store",
-        may_name: &["domain"],
-        banned: &[],
-    },
-    Layer {
-        name: "raft",
-        may_name: &["store", "domain"],
-        banned: &[],
-    },
+    Layer { name: "store", may_name: &["domain"], banned: &[] },
+    Layer { name: "raft", may_name: &["store", "domain"], banned: &[] },
     Layer {
         name: "replica",
         may_name: &["raft", "store", "domain"],
         banned: &[
             ("tonic", "the wire belongs to `api`"),
-            (
-                "prost",
-                "the wire belongs to `api`, the log's bytes to `raft`",
-            ),
+            ("prost", "the wire belongs to `api`, the log's bytes to `raft`"),
             ("async", "a member is stepped; waiting is the caller's"),
         ],
     },
@@ -71,11 +60,7 @@ const LINES_MAX: usize = 700;
 pub(crate) const LINES_REPORTED: usize = 500;
 
 /// Spelt in halves, so that this file passes its own rule.
-const UNFINISHED: &[&str] = &[
-    concat!("TO", "DO"),
-    concat!("FIX", "ME"),
-    concat!("todo", "!"),
-];
+const UNFINISHED: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!")];
 
 /// Forbidden arrows, groups and words of one file of `core/src`, given its path below that.
 pub(crate) fn layering(path: &str, source: &str) -> Vec<String> {
@@ -97,11 +82,7 @@ pub(crate) fn layering(path: &str, source: &str) -> Vec<String> {
         if area != "raft" && !raft_is_ours {
             problems.extend(raft_library(line));
         }
-        found.extend(
-            problems
-                .iter()
-                .map(|what| format!("core/src/{path}:{number}: {what}")),
-        );
+        found.extend(problems.iter().map(|what| format!("core/src/{path}:{number}: {what}")));
     }
     found
 }
@@ -165,21 +146,13 @@ fn raft_library(line: &str) -> Option<String> {
         let is_a_path = word.after.starts_with("::") || word.before.trim_end().ends_with("use");
         RAFT_CRATES.contains(&word.text) && begins_a_path && is_a_path
     };
-    words(line).find(names_it).map(|word| {
-        format!(
-            "`{}` is the library: only core/src/raft may name it",
-            word.text
-        )
-    })
+    words(line)
+        .find(names_it)
+        .map(|word| format!("`{}` is the library: only core/src/raft may name it", word.text))
 }
 
 pub(crate) fn unfinished(path: &str, source: &str) -> Vec<String> {
-    let mark = |line: &str| {
-        UNFINISHED
-            .iter()
-            .find(|mark| line.contains(**mark))
-            .copied()
-    };
+    let mark = |line: &str| UNFINISHED.iter().find(|mark| line.contains(**mark)).copied();
     (1..)
         .zip(source.lines())
         .filter_map(|(number, line)| Some((number, mark(line)?)))
@@ -204,9 +177,7 @@ pub(crate) fn named_but_absent(text: &str, exists: impl Fn(&str) -> bool) -> Vec
         .filter(|name| name.contains('/') && name.chars().all(plain))
         .filter(|name| {
             tops.iter().any(|top| name.starts_with(top))
-                || [".rs", ".proto", ".md"]
-                    .iter()
-                    .any(|end| name.ends_with(end))
+                || [".rs", ".proto", ".md"].iter().any(|end| name.ends_with(end))
         })
         .filter(|name| !roots.iter().any(|root| exists(&format!("{root}{name}"))))
         .map(|name| format!("`{name}` is named and does not exist"))
@@ -248,10 +219,7 @@ mod tests {
             ("domain/mvcc/put.rs", "use crate::store::Row;"),
             ("domain/mvcc/put.rs", "use crate::clock::Clock;"),
             ("clock.rs", "use crate::store::Store;"),
-            (
-                "api/etcd/kv.rs",
-                "use crate::{domain::Key, replica::Replica};",
-            ),
+            ("api/etcd/kv.rs", "use crate::{domain::Key, replica::Replica};"),
             ("store/batch.rs", "use super::super::raft::Index;"),
             ("store/mod.rs", "use super::raft::Index;"),
             ("store/mod.rs", "pub use super::super::Anything;"),
@@ -264,18 +232,12 @@ mod tests {
     #[test]
     fn an_allowed_arrow_passes() {
         let good = [
-            (
-                "api/etcd/kv.rs",
-                "use crate::replica::Replica;\nuse crate::domain::key::Key;",
-            ),
+            ("api/etcd/kv.rs", "use crate::replica::Replica;\nuse crate::domain::key::Key;"),
             (
                 "replica/apply.rs",
                 "use crate::raft::Entry;\nuse crate::store::Store;\nuse crate::clock::Clock;",
             ),
-            (
-                "raft/log.rs",
-                "use raft::prelude::Entry;\nuse crate::store::Fault;",
-            ),
+            ("raft/log.rs", "use raft::prelude::Entry;\nuse crate::store::Fault;"),
             (
                 "domain/mvcc/put.rs",
                 "use super::super::revision::Revision;\nuse crate::domain::{\n View};",
@@ -285,14 +247,8 @@ mod tests {
                 "replica/propose.rs",
                 "pub(crate) fn f() -> crate::raft::Handle {}\nuse crate::raft;\nraft::new()",
             ),
-            (
-                "server.rs",
-                "use crate::api::Api;\nuse crate::store::Store;",
-            ),
-            (
-                "store/batch.rs",
-                "// never `crate::raft::x`\nlet s = \"crate::api::x\";",
-            ),
+            ("server.rs", "use crate::api::Api;\nuse crate::store::Store;"),
+            ("store/batch.rs", "// never `crate::raft::x`\nlet s = \"crate::api::x\";"),
         ];
         for (path, source) in good {
             assert_none(&layering(path, source));
@@ -314,30 +270,16 @@ mod tests {
         ];
         for (path, line) in bad {
             assert_eq!(layering(path, line).len(), 1, "{path}: {line}");
-            assert_none(&layering(
-                path,
-                &format!("//! {line}\n/* {line}\n */ r#\"{line}\"#"),
-            ));
+            assert_none(&layering(path, &format!("//! {line}\n/* {line}\n */ r#\"{line}\"#")));
         }
-        assert_none(&layering(
-            "domain/key.rs",
-            "let operand = grand; let c = '\"'; fn f<'a>() {}",
-        ));
+        assert_none(&layering("domain/key.rs", "let operand = grand; let c = '\"'; fn f<'a>() {}"));
     }
 
     #[test]
     fn unfinished_and_long_files_are_found() {
-        let note = format!(
-            "fn f() {{\n    // {}: later\n}}",
-            UNFINISHED.first().unwrap()
-        );
+        let note = format!("fn f() {{\n    // {}: later\n}}", UNFINISHED.first().unwrap());
         assert_eq!(unfinished("a.rs", &note).len(), 1);
-        assert!(
-            unfinished("a.rs", &note)
-                .first()
-                .unwrap()
-                .starts_with("a.rs:2:")
-        );
+        assert!(unfinished("a.rs", &note).first().unwrap().starts_with("a.rs:2:"));
         assert!(too_long("a.rs", &"x\n".repeat(LINES_MAX + 1)).is_some());
         assert!(too_long("a.rs", &"x\n".repeat(LINES_MAX)).is_none());
     }

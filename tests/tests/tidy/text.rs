@@ -17,11 +17,7 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
         let word = leading_identifier(tail);
         rest = tail.split_at(word.len()).1;
         let begin = text.len() - rest.len() - word.len();
-        Some(Word {
-            text: word,
-            before: text.split_at(begin).0,
-            after: rest,
-        })
+        Some(Word { text: word, before: text.split_at(begin).0, after: rest })
     })
 }
 
@@ -48,11 +44,7 @@ pub(crate) fn without_comments_and_strings(source: &str) -> String {
             '\'' => character(rest),
             _ => 0,
         };
-        let taken = if skipped == 0 {
-            first.len_utf8()
-        } else {
-            skipped
-        };
+        let taken = if skipped == 0 { first.len_utf8() } else { skipped };
         let (token, tail) = rest.split_at(taken);
         if skipped == 0 {
             code.push(first);
@@ -110,9 +102,7 @@ fn raw_string(text: &str) -> usize {
     let opening = text.len() - body.len() + hashes + 1;
     let closing = format!("\"{}", "#".repeat(hashes));
     let (_, content) = text.split_at(opening);
-    content
-        .find(&closing)
-        .map_or(text.len(), |at| opening + at + closing.len())
+    content.find(&closing).map_or(text.len(), |at| opening + at + closing.len())
 }
 
 /// Length of `'x'` or `'\n'`; 0 for a lifetime.
@@ -123,10 +113,7 @@ fn character(text: &str) -> usize {
             let quote = chars.skip(1).find(|(_, c)| *c == '\'');
             quote.map_or(0, |(at, _)| at + 1)
         }
-        Some(_) => chars
-            .next()
-            .filter(|(_, c)| *c == '\'')
-            .map_or(0, |(at, _)| at + 1),
+        Some(_) => chars.next().filter(|(_, c)| *c == '\'').map_or(0, |(at, _)| at + 1),
         None => 0,
     }
 }

@@ -27,8 +27,8 @@ fn hash_kv(model: &Model, revision: i64) -> u32 {
     let mut bytes = b"key".to_vec();
     for change in model.changes().iter().take_while(|change| change.main <= revision) {
         let is_old = change.main <= model.compacted;
-        let counts = !is_old
-            || if keep.is_empty() { is_left(model, change) } else { is_in(keep, change) };
+        let counts =
+            !is_old || if keep.is_empty() { is_left(model, change) } else { is_in(keep, change) };
         if counts {
             append(&mut bytes, change);
         }

@@ -97,6 +97,8 @@ impl History {
         let before = self.model.revision();
         let result = self.model.apply(&proposal.command);
         let revision = self.model.revision();
+        let compacted = self.model.compacted;
+        self.marks.retain(|(_, revision)| *revision >= compacted);
         let marked_at = self.marks.last().map_or(0, |(time, _)| *time);
         if revision > before && proposal.proposed_at >= marked_at + MARK_INTERVAL_MS {
             self.marks.push((proposal.proposed_at, revision));

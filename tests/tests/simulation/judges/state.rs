@@ -19,7 +19,9 @@ use crate::finding::{Finding, Verdict, same};
 const ROW_OVERHEAD: i64 = 48;
 
 /// What is in memory, and small.
-pub(crate) fn check_machine(machine: &Machine, model: &Model) -> Verdict {
+pub(crate) fn check_machine(machine: &Machine, history: &History) -> Verdict {
+    let model = &history.model;
+    same("the time marks", &machine.marks.points().to_vec(), &history.marks)?;
     same("the revision", &machine.revision, &model.revision())?;
     same("the compacted revision", &machine.compacted, &model.compacted)?;
     let leases: BTreeMap<_, _> = machine.leases.iter().collect();
@@ -44,8 +46,6 @@ pub(crate) fn check_rows(
         let got = reader.lease_keys(*id).map_err(|fault| Finding(fault.to_string()))?;
         same("the keys of a lease", &got, &attached.map(|kv| kv.key.clone()).collect())?;
     }
-    let marks = reader.marks().map_err(|fault| Finding(fault.to_string()))?;
-    same("the time marks", &marks, &history.marks)?;
     hash::check(reader, 0, model)
 }
 

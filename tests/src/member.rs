@@ -281,9 +281,11 @@ pub struct Sidecar {
 impl Sidecar {
     /// A sidecar beside `core`, once it answers at all.
     pub async fn start(core: &Core, variables: &[(&str, &str)]) -> Self {
-        let sidecar = Self::launch(core.data(), variables);
+        let mut sidecar = Self::launch(core.data(), variables);
         let address = sidecar.address();
         eventually("the sidecar answers", START_LIMIT, async || {
+            let ended = sidecar.process.has_ended();
+            assert!(ended.is_none(), "the sidecar ended: {ended:?}");
             http::get(&address, "/liveness").await.ok()
         })
         .await;

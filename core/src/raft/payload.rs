@@ -301,3 +301,156 @@ fn compare_from_wire(compare: wire::Compare) -> Option<Compare> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bytes() -> impl Strategy<Value = Bytes> {
+        proptest::collection::vec(any::<u8>(), 0..12).prop_map(Bytes::from)
+    }
+
+    fn range_of_keys() -> impl Strategy<Value = KeyRange> {
+        (bytes(), bytes()).prop_map(|(key, end)| KeyRange::from_wire(key, end))
+    }
+
+    fn put() -> impl Strategy<Value = Put> {
+        (bytes(), bytes(), any::<i64>(), any::<[bool; 3]>()).prop_map(
+            |(key, value, lease, flags)| {
+                let [prev_kv, ignore_value, ignore_lease] = flags;
+                Put { key, value, lease, prev_kv, ignore_value, ignore_lease }
+            },
+        )
+    }
+
+    fn delete() -> impl Strategy<Value = DeleteRange> {
+        (range_of_keys(), any::<bool>()).prop_map(|(range, prev_kv)| DeleteRange { range, prev_kv })
+    }
+
+    fn range() -> impl Strategy<Value = Range> {
+        let targets = prop_oneof![
+            Just(SortTarget::Key),
+            Just(SortTarget::Version),
+            Just(SortTarget::Create),
+            Just(SortTarget::Modified),
+            Just(SortTarget::Value),
+        ];
+        let sort = proptest::option::of((targets, any::<bool>()));
+        (range_of_keys(), any::<[i64; 6]>(), any::<[bool; 2]>(), sort).prop_map(
+            |(range, numbers, flags, sort)| {
+                let [limit, revision, min_modified, max_modified, min_create, max_create] = numbers;
+                let [keys_only, count_only] = flags;
+                let sort = sort.map(|(target, descending)| Sort { target, descending });
+                Range {
+                    range,
+                    limit,
+                    revision,
+                    sort,
+                    keys_only,
+                    count_only,
+                    min_modified,
+                    max_modified,
+                    min_create,
+                    max_create,
+                }
+            },
+        )
+    }
+
+    fn compare() -> impl Strategy<Value = Compare> {
+        let relation = prop_oneof![
+            Just(Relation::Equal),
+            Just(Relation::Greater),
+            Just(Relation::Less),
+            Just(Relation::NotEqual),
+            Just(Relation::Any),
+        ];
+        let operand = prop_oneof![
+            any::<i64>().prop_map(Operand::Version),
+            any::<i64>().prop_map(Operand::Create),
+            any::<i64>().prop_map(Operand::Modified),
+            bytes().prop_map(Operand::Value),
+            any::<i64>().prop_map(Operand::Lease),
+            Just(Operand::Unknown),
+        ];
+        (range_of_keys(), relation, operand).prop_map(|(range, relation, operand)| Compare {
+            range,
+            relation,
+            operand,
+        })
+    }
+
+    fn operation() -> impl Strategy<Value = Operation> {
+        let leaf = prop_oneof![
+            range().prop_map(Operation::Range),
+            put().prop_map(Operation::Put),
+            delete().prop_map(Operation::DeleteRange),
+        ];
+        leaf.prop_recursive(4, 12, 3, |inner| txn_of(inner).prop_map(Operation::Txn))
+    }
+
+    fn txn_of(inner: impl Strategy<Value = Operation> + Clone) -> impl Strategy<Value = Txn> {
+        let branch = || proptest::collection::vec(inner.clone(), 0..3);
+        (proptest::collection::vec(compare(), 0..3), branch(), branch())
+            .prop_map(|(compare, success, failure)| Txn { compare, success, failure })
+    }
+
+    fn command() -> impl Strategy<Value = Command> {
+        prop_oneof![
+            put().prop_map(Command::Put),
+            delete().prop_map(Command::DeleteRange),
+            txn_of(operation().boxed()).prop_map(Command::Txn),
+            any::<i64>().prop_map(|revision| Command::Compact { revision }),
+            any::<(i64, i64)>().prop_map(|(id, ttl)| Command::LeaseGrant { id, ttl }),
+            any::<i64>().prop_map(|id| Command::LeaseRevoke { id }),
+            any::<u64>().prop_map(|member| Command::RaiseAlarm {
+                member,
+                kind: AlarmKind::NoSpace,
+                cause: AlarmCause::Disk,
+            }),
+            any::<u64>().prop_map(|member| Command::ClearAlarm {
+                member,
+                kind: AlarmKind::Corrupt,
+                cause: AlarmCause::Operator,
+            }),
+            any::<(u64, String)>().prop_map(|(id, name)| Command::PublishMember {
+                id,
+                client_urls: vec![name.clone()],
+                name,
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_proposal_survives_the_round_trip(
+            command in command(), member: u64, boot: u64, counter: u64, proposed_at: i64,
+        ) {
+            let id = ProposalId { member, boot, counter };
+            let proposal = Proposal { id, proposed_at, command };
+            prop_assert_eq!(decode(encode(&proposal).into()).unwrap(), proposal);
+        }
+
+        #[test]
+        fn garbage_is_refused_and_never_panics(
+            garbage in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let _refused_or_not = decode(garbage.into());
+        }
+    }
+
+    /// What the API lets through always comes back from the log.
+    #[test]
+    fn the_deepest_transaction_survives_the_round_trip() {
+        let mut txn = Txn { compare: vec![], success: vec![], failure: vec![] };
+        for _ in 1..TXN_DEPTH_MAX {
+            let success = vec![Operation::Txn(txn)];
+            txn = Txn { compare: vec![], success, failure: vec![] };
+        }
+        let command = Command::Txn(txn);
+        let proposal = Proposal { id: ProposalId::default(), proposed_at: 0, command };
+        assert_eq!(decode(encode(&proposal).into()).unwrap(), proposal);
+    }
+}

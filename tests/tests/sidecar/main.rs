@@ -148,11 +148,11 @@ async fn the_sidecar_may_be_told_not_to_compact() {
         ("METASTORE_AUTO_COMPACT", "false"),
         ("METASTORE_KEEP_REVISIONS", "10"),
         ("METASTORE_KEEP_DURATION", "0"),
-        ("METASTORE_CHECK_INTERVAL", "100ms"),
+        ("METASTORE_CHECK_INTERVAL", "1s"),
     ];
     let sidecar = Sidecar::start(&core, &policy).await;
     until(&sidecar, "/readiness", 200, LIMIT).await;
-    let span = Duration::from_secs(1);
+    let span = Duration::from_secs(3);
     metastore_tests::eventually::throughout("history stays", span, async || {
         client.range(RangeRequest { revision: first, ..key("a") }).await.is_ok()
     })

@@ -1,6 +1,7 @@
 //! What every serving thread knows of the member.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -20,8 +21,24 @@ pub struct Context {
     pub quota: Arc<Quota>,
     pub reader: Reader,
     pub metrics: Arc<Metrics>,
-    /// Up to which compaction the space is given back.
-    pub reclaimed: watch::Receiver<i64>,
+    pub reclaim: Reclaim,
+}
+
+/// The space of compacted history, for those who wait until it is back.
+#[derive(Debug)]
+pub struct Reclaim {
+    /// Up to which revision it is wanted back at once, and not only when it is worth the work.
+    pub wanted: AtomicI64,
+    /// Up to which revision it is back.
+    pub done: watch::Receiver<i64>,
+}
+
+impl Reclaim {
+    /// Returns when the space of `revision` is back; `false` when the member stops before.
+    pub async fn wait(&self, revision: i64) -> bool {
+        self.wanted.fetch_max(revision, Ordering::AcqRel);
+        self.done.clone().wait_for(|done| *done >= revision).await.is_ok()
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -14,5 +14,5 @@ pub mod router;
 pub mod rpc;
 pub mod waiting;
 
-pub use context::{Context, Identity, Limits};
+pub use context::{Context, Identity, Limits, Reclaim};
 pub use edge::{Edge, EdgePort};

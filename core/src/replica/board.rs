@@ -62,6 +62,8 @@ pub struct Board {
 
     keys: AtomicI64,
     logical_bytes: AtomicI64,
+    kept_bytes: AtomicI64,
+    forgotten_bytes: AtomicI64,
     quota_bytes: AtomicI64,
 
     phase: AtomicU8,
@@ -161,6 +163,11 @@ impl Board {
     /// Bytes of live rows and kept history.
     pub fn logical_bytes(&self) -> i64 {
         self.logical_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of history that can be read, and of all that ever was compacted away.
+    pub fn history_bytes(&self) -> (i64, i64) {
+        (self.kept_bytes.load(Ordering::Relaxed), self.forgotten_bytes.load(Ordering::Relaxed))
     }
 
     /// The quota in force in bytes; negative: none.
@@ -333,7 +340,11 @@ impl Board {
 
     pub(super) fn show_machine(&self, machine: &Machine) {
         self.keys.store(machine.totals.live_rows, Ordering::Relaxed);
-        self.logical_bytes.store(machine.totals.logical_bytes(), Ordering::Relaxed);
+        let totals = &machine.totals;
+        self.logical_bytes.store(totals.logical_bytes(), Ordering::Relaxed);
+        let kept = totals.dead.bytes - totals.forgotten.bytes;
+        self.kept_bytes.store(kept, Ordering::Relaxed);
+        self.forgotten_bytes.store(totals.forgotten.bytes, Ordering::Relaxed);
         let mut slow = self.slow.lock();
         if slow.alarms != machine.alarms.all() {
             slow.alarms = machine.alarms.all().to_vec();

@@ -11,6 +11,7 @@ mod serving;
 mod upkeep;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use metastore_proto::environment::{MetricsDetail, Settings};
@@ -19,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::api::admin::observe::Process;
 use crate::api::metrics::Metrics;
-use crate::api::{Context, Edge, EdgePort, Limits};
+use crate::api::{Context, Edge, EdgePort, Limits, Reclaim};
 use crate::domain::{Command, Fault};
 use crate::replica::{Board, Inbox, Phase, Reader};
 use crate::store::Store;
@@ -176,7 +177,7 @@ impl Member {
             quota: opened.quota,
             reader: Reader::new(store.clone(), Arc::clone(board)),
             metrics: Arc::clone(&metrics),
-            reclaimed,
+            reclaim: Reclaim { wanted: AtomicI64::new(-1), done: reclaimed },
         });
         let edges = serving::start(settings.listen.serving_threads, &context)?;
         let upkeep = upkeep::start(&context, store.clone(), reclaimed_sender, faults.clone())?;

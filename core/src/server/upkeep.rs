@@ -18,6 +18,8 @@ use crate::replica::Input;
 use crate::store::Store;
 
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of compacted history that are not worth the work of giving them back.
+const RECLAIM_MIN: i64 = 16 << 20;
 /// After this long without a sidecar nobody compacts: an operator should know.
 const ALONE_MS: i64 = 10 * 60 * 1000;
 
@@ -63,17 +65,25 @@ pub(super) fn start(
     faults: mpsc::Sender<Fault>,
 ) -> Result<Arc<Upkeep>, Fault> {
     let upkeep = Arc::new(Upkeep::default());
-    let wanted = Arc::new(AtomicI64::new(-1));
+    let target = Arc::new(AtomicI64::new(-1));
     // One call is enough, however many compactions there are: the newest covers the older.
     let (call, called) = sync_channel(1);
-    let (rows, failed, newest) = (store.clone(), faults.clone(), Arc::clone(&wanted));
+    let (rows, failed, newest) = (store.clone(), faults.clone(), Arc::clone(&target));
     spawn("reclaim".to_owned(), move || {
         if let Err(fault) = reclaim(&rows, &newest, &called, &reclaimed) {
             drop(failed.blocking_send(fault));
         }
     })?;
-    let mut rounds =
-        Rounds { context: Arc::clone(context), store, wanted, call, durable: 0, has_warned: false };
+    let mut rounds = Rounds {
+        context: Arc::clone(context),
+        store,
+        released: *context.reclaim.done.borrow(),
+        forgotten: context.board.history_bytes().1,
+        target,
+        call,
+        durable: 0,
+        has_warned: false,
+    };
     rounds.look()?;
     let asked = Arc::clone(&upkeep);
     spawn("upkeep".to_owned(), move || {
@@ -90,8 +100,12 @@ pub(super) fn start(
 struct Rounds {
     context: Arc<Context>,
     store: Store,
+    /// History up to here may go.
+    released: i64,
+    /// Bytes that were compacted away when space was last given back.
+    forgotten: i64,
     /// The newest revision whose space is to come back.
-    wanted: Arc<AtomicI64>,
+    target: Arc<AtomicI64>,
     call: SyncSender<()>,
     /// Entries up to here need not be replayed.
     durable: u64,
@@ -110,11 +124,24 @@ impl Rounds {
         if let Some(compacted) = compacted {
             // The record of the compaction is durable now.
             self.store.engine().release_history(compacted);
-            self.wanted.fetch_max(compacted, Ordering::AcqRel);
+            self.released = compacted;
+        }
+        self.reclaim_if_due();
+        self.look()
+    }
+
+    /// Giving space back rewrites what is kept: done when enough has gone, or somebody waits.
+    fn reclaim_if_due(&mut self) {
+        let reclaim = &self.context.reclaim;
+        let is_wanted = reclaim.wanted.load(Ordering::Acquire) > *reclaim.done.borrow();
+        let (kept, forgotten) = self.context.board.history_bytes();
+        let is_worth_it = forgotten - self.forgotten > RECLAIM_MIN.max(kept / 4);
+        if is_wanted || is_worth_it {
+            self.forgotten = forgotten;
+            self.target.fetch_max(self.released, Ordering::AcqRel);
             // A call that waits already will find this revision too.
             let _called = self.call.try_send(());
         }
-        self.look()
     }
 
     /// What the board shows of the disk.
@@ -127,9 +154,7 @@ impl Rounds {
         self.warn_if_alone();
         Ok(())
     }
-}
 
-impl Rounds {
     /// Core does not compact by itself.
     fn warn_if_alone(&mut self) {
         let now = clock::monotonic_ms();
@@ -142,12 +167,12 @@ impl Rounds {
 
 fn reclaim(
     store: &Store,
-    wanted: &AtomicI64,
+    target: &AtomicI64,
     called: &Receiver<()>,
     reclaimed: &watch::Sender<i64>,
 ) -> Result<(), Fault> {
     while called.recv().is_ok() {
-        let revision = wanted.load(Ordering::Acquire);
+        let revision = target.load(Ordering::Acquire);
         let since = clock::monotonic_ms();
         store.engine().reclaim()?;
         reclaimed.send_replace(revision);

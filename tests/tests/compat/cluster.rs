@@ -73,8 +73,6 @@ async fn what_comes_later_says_so() {
     served.check("Downgrade", client.downgrade(Default::default()).await);
     served.check("Snapshot", client.snapshot().await);
     let mut auth = pb::auth_client::AuthClient::new(client.channel());
-    served.check("AuthStatus", auth.auth_status(pb::AuthStatusRequest {}).await);
-    served.check("Authenticate", auth.authenticate(pb::AuthenticateRequest::default()).await);
     served.check("AuthEnable", auth.auth_enable(pb::AuthEnableRequest {}).await);
     served.check("UserAdd", auth.user_add(pb::AuthUserAddRequest::default()).await);
     served.check("RoleAdd", auth.role_add(pb::AuthRoleAddRequest::default()).await);

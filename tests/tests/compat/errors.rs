@@ -223,6 +223,17 @@ async fn a_future_hash_is_refused() {
 }
 
 #[tokio::test]
+async fn authentication_is_off() {
+    let store = Store::start().await;
+    let mut auth = pb::auth_client::AuthClient::new(store.client.channel());
+    let request = pb::AuthenticateRequest { name: "root".into(), password: "x".into() };
+    let text = "etcdserver: authentication is not enabled";
+    assert_refused(auth.authenticate(request).await, Code::FailedPrecondition, text);
+    let status = auth.auth_status(pb::AuthStatusRequest {}).await.unwrap().into_inner();
+    assert!(!status.enabled);
+}
+
+#[tokio::test]
 async fn an_unknown_method_is_unimplemented() {
     let store = Store::start().await;
     let mut grpc = tonic::client::Grpc::new(store.client.channel());

@@ -12,7 +12,7 @@ use pb::alarm_request::AlarmAction::{Deactivate, Get};
 use rand::RngCore;
 use tonic::Code;
 
-const VOLUME_MIB: u64 = 192;
+const VOLUME_MIB: u64 = 320;
 const VALUE_BYTES: usize = 100_000;
 const ROOM_LIMIT: Duration = Duration::from_secs(30);
 
@@ -53,7 +53,7 @@ async fn recover(client: &Client) {
 async fn the_quota_stops_writes_before_the_disk_is_full() {
     let Some(volume) = Volume::new(VOLUME_MIB, "a full quota of the volume") else { return };
     let mut core =
-        Core::launch_on(&volume.path().join("data"), &[("METASTORE_BALLAST_BYTES", "8MiB")]);
+        Core::launch_on(&volume.path().join("data"), &[("METASTORE_BALLAST_BYTES", "64MiB")]);
     core.ready().await;
     let client = core.client();
     let (count, status) = fill(&client).await;
@@ -72,7 +72,7 @@ async fn the_quota_stops_writes_before_the_disk_is_full() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_loses_nothing_acknowledged() {
     let Some(volume) = Volume::new(VOLUME_MIB, "a full disk") else { return };
-    let variables = [("METASTORE_BALLAST_BYTES", "16MiB"), ("METASTORE_QUOTA_BACKEND_BYTES", "-1")];
+    let variables = [("METASTORE_BALLAST_BYTES", "64MiB"), ("METASTORE_QUOTA_BACKEND_BYTES", "-1")];
     let mut core = Core::launch_on(&volume.path().join("data"), &variables);
     core.ready().await;
     let (count, status) = fill(&core.client()).await;

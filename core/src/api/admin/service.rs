@@ -67,10 +67,8 @@ impl Admin for AdminService {
         let pb::CompactRequest { revision, physical } = request.into_inner();
         let edge = self.edge()?;
         edge.propose(Command::Compact { revision }).await?;
-        if physical {
-            let mut reclaimed = edge.context.reclaimed.clone();
-            let swept = reclaimed.wait_for(|reclaimed| *reclaimed >= revision).await;
-            drop(swept.map_err(|_stopping| Status::unavailable("metastore: stopping"))?);
+        if physical && !edge.context.reclaim.wait(revision).await {
+            return Err(Status::unavailable("metastore: stopping"));
         }
         let compacted_revision = self.board.compacted();
         Ok(Response::new(pb::CompactResponse { compacted_revision }))

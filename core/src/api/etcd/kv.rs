@@ -169,10 +169,8 @@ async fn read_txn(edge: &Edge, txn: Txn, is_serializable: bool) -> Result<TxnAns
 pub async fn compact(edge: Arc<Edge>, request: pb::CompactionRequest) -> Result<Reply, Status> {
     let revision = request.revision;
     let (_response, newest) = edge.propose(Command::Compact { revision }).await?;
-    if request.physical {
-        let mut reclaimed = edge.context.reclaimed.clone();
-        let swept = reclaimed.wait_for(|reclaimed| *reclaimed >= revision).await;
-        drop(swept.map_err(|_stopping| Status::from(status::STOPPED))?);
+    if request.physical && !edge.context.reclaim.wait(revision).await {
+        return Err(status::STOPPED.into());
     }
     let header = Some(header::at(&edge.context, newest));
     Ok(Reply::of(&pb::CompactionResponse { header }))

@@ -111,7 +111,7 @@ impl Edge {
     /// newest revision then.
     pub async fn propose(&self, command: Command) -> Result<(Response, i64), Status> {
         if !self.context.quota.admits(&command) {
-            self.raise_no_space();
+            self.raise_no_space().await;
             return Err(status::rejected(Rejection::NoSpace));
         }
         match self.replicate(command).await? {
@@ -160,14 +160,12 @@ impl Edge {
         }
     }
 
-    /// Proposes the alarm, and does not wait for it.
-    fn raise_no_space(&self) {
-        if let Some(command) = self.context.quota.alarm() {
-            let counter = self.proposals.issue().counter;
-            let proposal = self.context.stamp.proposal(counter, crate::clock::unix_ms(), command);
-            if self.context.inbox.put(Input::Propose(proposal)).is_err() {
-                self.context.quota.alarm_not_proposed();
-            }
+    /// The first who is refused raises the alarm, before it hears of the refusal.
+    async fn raise_no_space(&self) {
+        if let Some(command) = self.context.quota.alarm()
+            && self.replicate(command).await.is_err()
+        {
+            self.context.quota.alarm_not_proposed();
         }
     }
 }

@@ -18,6 +18,7 @@ use tonic::server::{Grpc, ServerStreamingService, StreamingService, UnaryService
 use tonic::{Request, Response, Status, Streaming};
 
 use super::edge::Edge;
+use super::etcd::status;
 use super::message_limit::Limited;
 
 /// An encoded message, in two parts so that the second may be shared between replies.
@@ -171,6 +172,9 @@ impl Encoder for ReplyEncoder {
     }
 }
 
+/// How prost says that a message nests too deep.
+const TOO_DEEP: &str = "recursion limit reached";
+
 struct MessageDecoder<M>(PhantomData<M>);
 
 impl<M: Message + Default> Decoder for MessageDecoder<M> {
@@ -179,7 +183,12 @@ impl<M: Message + Default> Decoder for MessageDecoder<M> {
 
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<M>, Status> {
         M::decode(bytes).map(Some).map_err(|error| {
-            Status::internal(format!("grpc: error unmarshalling request: {error}"))
+            let text = error.to_string();
+            if text.ends_with(TOO_DEEP) {
+                // Nothing but transactions nests like this, and etcd counts how deep they go.
+                return status::TOO_MANY_OPERATIONS.into();
+            }
+            Status::internal(format!("grpc: error unmarshalling request: {text}"))
         })
     }
 }

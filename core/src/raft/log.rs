@@ -61,6 +61,11 @@ pub trait LogStore: Send {
     /// On return everything appended is durable.
     fn sync(&mut self) -> Result<(), Fault>;
 
+    /// Where the log is, for messages to people.
+    fn place(&self) -> String {
+        "the raft log".to_owned()
+    }
+
     /// How long the newest sync took, in microseconds.
     fn last_sync_us(&self) -> u64 {
         0

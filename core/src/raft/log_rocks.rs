@@ -159,6 +159,10 @@ impl LogStore for RocksLog {
         synced.map_err(|error| self.fault(&error))
     }
 
+    fn place(&self) -> String {
+        self.db.path().display().to_string()
+    }
+
     fn last_sync_us(&self) -> u64 {
         self.last_sync_us
     }

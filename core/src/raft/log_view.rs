@@ -39,12 +39,14 @@ impl LogView {
         let last_index = start.entries.last().map_or(start.base_index, |entry| entry.index);
         if applied > last_index {
             return Err(Fault::corrupt(format!(
-                "the raft log ends at {last_index}, but {applied} is applied: the end of the log is lost"
+                "{}: the raft log ends at {last_index}, but {applied} is applied: the end of the log is lost",
+                store.place()
             )));
         }
         if applied < start.base_index {
             return Err(Fault::corrupt(format!(
-                "the raft log starts after {}, but only {applied} is applied: entries between are lost",
+                "{}: the raft log starts after {}, but only {applied} is applied: entries between are lost",
+                store.place(),
                 start.base_index
             )));
         }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use super::Board;
 use crate::domain::Command;
@@ -14,6 +14,8 @@ use crate::store::directory::{free_bytes, is_writable};
 const DEFAULT_PERCENT: u64 = 80;
 /// Free bytes of the volume below which nothing may grow.
 const FREE_MIN: u64 = 64 << 20;
+/// Bytes that a delete may always write: the floor below which nothing grows leaves room for them.
+const DELETE_ALWAYS: u64 = 32 << 20;
 
 /// The quota in force, and what is left of the disk.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Quota {
     limit: i64,
     directory: Option<PathBuf>,
     disk_is_low: AtomicBool,
+    /// Bytes that the volume has left, when it was last looked at.
+    free: AtomicU64,
     physical: AtomicI64,
     alarm_proposed: AtomicBool,
 }
@@ -53,6 +57,7 @@ impl Quota {
             limit,
             directory,
             disk_is_low: AtomicBool::new(false),
+            free: AtomicU64::new(u64::MAX),
             physical: AtomicI64::new(0),
             alarm_proposed: AtomicBool::new(false),
         }
@@ -66,6 +71,14 @@ impl Quota {
         let cost = i64::try_from(command.cost()).unwrap_or(i64::MAX);
         let fits = self.board.logical_bytes().saturating_add(cost) <= self.limit;
         fits && !self.disk_is_low.load(Ordering::Relaxed)
+    }
+
+    /// Whether `keys` keys may be deleted at once. What is deleted becomes history, which is
+    /// written before any space comes back: into the write-ahead log, and from there to a table.
+    pub fn admits_delete(&self, keys: i64) -> bool {
+        let mean = self.board.logical_bytes() / self.board.keys().max(1);
+        let needed = keys.saturating_mul(mean).saturating_mul(2).max(0).cast_unsigned();
+        needed < DELETE_ALWAYS || needed < self.free.load(Ordering::Relaxed)
     }
 
     /// The alarm to propose after a refusal; `None` when that was done already.
@@ -92,7 +105,9 @@ impl Quota {
     pub fn look(&self, physical: u64) {
         self.physical.store(i64::try_from(physical).unwrap_or(i64::MAX), Ordering::Relaxed);
         if let Some(path) = &self.directory {
-            self.disk_is_low.store(free_bytes(path) < FREE_MIN, Ordering::Relaxed);
+            let free = free_bytes(path);
+            self.free.store(free, Ordering::Relaxed);
+            self.disk_is_low.store(free < FREE_MIN, Ordering::Relaxed);
             self.board.show_writable(is_writable(path));
         }
     }

@@ -20,11 +20,20 @@ use crate::store::{Rows, Store};
 /// Rows that a serving thread reads itself; longer reads go to the pool.
 const SHORT_ROWS: i64 = 1000;
 
+type FaultHook = Arc<dyn Fn(&Fault) + Send + Sync>;
+
 /// Reads rows for other threads than the replica's.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reader {
     store: Store,
     board: Arc<Board>,
+    on_fault: Option<FaultHook>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reader")
+    }
 }
 
 /// What a range read says beside its rows.
@@ -44,6 +53,26 @@ pub enum Unreadable {
     Fault(#[from] Fault),
 }
 
+/// An error that may be a fault.
+trait AsFault {
+    fn as_fault(&self) -> Option<&Fault>;
+}
+
+impl AsFault for Fault {
+    fn as_fault(&self) -> Option<&Fault> {
+        Some(self)
+    }
+}
+
+impl AsFault for Unreadable {
+    fn as_fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Fault(fault) => Some(fault),
+            Self::Rejected(_) => None,
+        }
+    }
+}
+
 /// What a catch-up wants of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
@@ -54,18 +83,36 @@ pub enum Wanted {
 
 impl Reader {
     pub fn new(store: Store, board: Arc<Board>) -> Self {
-        Self { store, board }
+        Self { store, board, on_fault: None }
+    }
+
+    /// Calls `on_fault` at the first sign that what is stored cannot be read: a member that serves
+    /// on with damaged data does harm.
+    pub fn with_fault_hook(self, on_fault: impl Fn(&Fault) + Send + Sync + 'static) -> Self {
+        Self { on_fault: Some(Arc::new(on_fault)), ..self }
+    }
+
+    fn heard<T, E>(&self, result: Result<T, E>) -> Result<T, E>
+    where
+        E: AsFault,
+    {
+        if let (Some(on_fault), Err(error)) = (&self.on_fault, &result)
+            && let Some(fault) = error.as_fault()
+        {
+            on_fault(fault);
+        }
+        result
     }
 
     /// The newest version of a key, with the revision at which that is the truth.
     pub fn get(&self, key: &[u8]) -> Result<(Option<Version>, i64), Fault> {
         let revision = self.board.revision();
-        let version = self.store.newest().live(key)?;
+        let version = self.heard(self.store.newest().live(key))?;
         if self.board.staged() == revision {
             // Nothing newer can have been seen.
             return Ok((version, revision));
         }
-        self.store.at_one_moment(|rows| Ok((rows.live(key)?, rows.state()?.revision)))
+        self.heard(self.store.at_one_moment(|rows| Ok((rows.live(key)?, rows.state()?.revision))))
     }
 
     /// Reads a range if that is quick; `None` if it is not, and then `take` has got rows that
@@ -128,7 +175,7 @@ impl Reader {
 
     /// Runs a transaction of nothing but ranges, and answers the newest revision with it.
     pub fn txn(&self, txn: Txn) -> Result<(TxnResponse, i64), Unreadable> {
-        self.store.at_one_moment(|rows| {
+        self.heard(self.store.at_one_moment(|rows| {
             let state = rows.state()?;
             let (mut totals, leases) = (state.totals, Leases::default());
             let mut pending = Overlay::new(rows);
@@ -137,12 +184,12 @@ impl Reader {
                 Context { leases: &leases, now: state.revision, compacted: state.compacted };
             let response = evaluate::run(&mut writer, &context, txn)??;
             Ok((response, state.revision))
-        })
+        }))
     }
 
     /// HashKV at `revision`; 0 is the newest.
     pub fn hash_kv(&self, revision: i64) -> Result<(KvHash, i64), Unreadable> {
-        self.store.at_one_moment(|rows| {
+        self.heard(self.store.at_one_moment(|rows| {
             let state = rows.state()?;
             if revision > 0 {
                 compact::readable(revision, state.compacted, state.revision)?;
@@ -151,15 +198,15 @@ impl Reader {
             let hash = hash_kv(rows, at, state.compacted)?;
             self.recheck(at)?;
             Ok((hash, state.revision))
-        })
+        }))
     }
 
     pub fn hash_all(&self) -> Result<(u32, i64), Fault> {
-        self.store.at_one_moment(|rows| Ok((hash_all(rows)?, rows.state()?.revision)))
+        self.heard(self.store.at_one_moment(|rows| Ok((hash_all(rows)?, rows.state()?.revision))))
     }
 
     pub fn lease_keys(&self, lease: i64) -> Result<Vec<bytes::Bytes>, Fault> {
-        self.store.newest().lease_keys(lease)
+        self.heard(self.store.newest().lease_keys(lease))
     }
 
     pub fn physical_bytes(&self) -> u64 {
@@ -176,7 +223,7 @@ impl Reader {
         max: usize,
         wanted: &mut dyn FnMut(&LoggedEvent) -> Wanted,
     ) -> Result<(Vec<Event>, i64), Unreadable> {
-        self.store.at_one_moment(|rows| {
+        self.heard(self.store.at_one_moment(|rows| {
             let compacted = rows.state()?.compacted;
             if from < compacted {
                 return Err(Rejection::Compacted { asked: from, compacted }.into());
@@ -204,7 +251,7 @@ impl Reader {
             let events = events.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
             self.recheck(from)?;
             Ok((events, reached))
-        })
+        }))
     }
 
     /// Runs `read` at one moment, at the revision that the client names.
@@ -213,7 +260,7 @@ impl Reader {
         revision: i64,
         read: impl FnOnce(&Rows<'_>, At) -> Result<T, Fault>,
     ) -> Result<(T, i64), Unreadable> {
-        self.store.at_one_moment(|rows| {
+        self.heard(self.store.at_one_moment(|rows| {
             let state = rows.state()?;
             let at = compact::readable(revision, state.compacted, state.revision)?;
             let result = read(rows, at)?;
@@ -221,7 +268,7 @@ impl Reader {
                 self.recheck(at)?;
             }
             Ok((result, state.revision))
-        })
+        }))
     }
 
     /// The compaction filter does not respect snapshots: what was read is whole only if the

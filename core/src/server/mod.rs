@@ -175,7 +175,7 @@ impl Member {
             inbox: Arc::clone(&inbox),
             leases: opened.leases,
             quota: opened.quota,
-            reader: Reader::new(store.clone(), Arc::clone(board)),
+            reader: reader(&store, board, &faults),
             metrics: Arc::clone(&metrics),
             reclaim: Reclaim { wanted: AtomicI64::new(-1), done: reclaimed },
         });
@@ -212,6 +212,15 @@ impl Member {
             Ok((true, Err(fault))) => tracing::error!(%fault, "the last sync failed"),
         }
     }
+}
+
+/// Reads that fail stop the member, whichever thread they are on.
+fn reader(store: &Store, board: &Arc<Board>, faults: &mpsc::Sender<Fault>) -> Reader {
+    let faults = faults.clone();
+    Reader::new(store.clone(), Arc::clone(board)).with_fault_hook(move |fault| {
+        // One is enough: a full channel has it already.
+        let _told = faults.try_send(fault.clone());
+    })
 }
 
 fn limits(settings: &Settings) -> Limits {

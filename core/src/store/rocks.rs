@@ -105,6 +105,8 @@ fn tuned(column: Column, cache: &Cache, released: &Arc<AtomicI64>) -> Options {
     table.set_block_size(BLOCK_BYTES);
     if matches!(column, Column::Latest) {
         table.set_bloom_filter(10.0, false);
+        // Deletes give their space back soon, and scans do not wade through what is gone.
+        options.add_compact_on_deletion_collector_factory(1024, 512, 0.5);
     }
     options.set_block_based_table_factory(&table);
     options.set_max_write_buffer_number(3);

@@ -98,9 +98,7 @@ async fn work(seed: u64, connection: Connection, shared: Rc<Shared>) {
         shared.issued.set(number + 1);
         let prepared = shared.work.prepare(number, &mut rng);
         let begin = Instant::now();
-        let answer = connection
-            .call(&prepared.method, prepared.message.clone())
-            .await;
+        let answer = connection.call(&prepared.method, prepared.message.clone()).await;
         let latency = begin.elapsed();
         let outcome = answer.and_then(|answer| {
             if !judged {
@@ -118,9 +116,7 @@ async fn work(seed: u64, connection: Connection, shared: Rc<Shared>) {
             Ok(_) => {}
             Err(error) => {
                 shared.errors.set(shared.errors.get() + 1);
-                let mut first = shared.first_error.borrow_mut();
-                first.get_or_insert_with(|| error.to_string());
-                drop(first);
+                shared.first_error.borrow_mut().get_or_insert_with(|| error.to_string());
                 sleep(PAUSE_AFTER_ERROR).await;
             }
         }

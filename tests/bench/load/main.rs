@@ -37,19 +37,14 @@ fn main() -> ExitCode {
         Ok(_) => writeln!(std::io::stdout(), "{text}"),
         Err(_) => writeln!(std::io::stderr(), "metastore-load: {text}"),
     };
-    if written.is_ok() {
-        code
-    } else {
-        ExitCode::FAILURE
-    }
+    if written.is_ok() { code } else { ExitCode::FAILURE }
 }
 
 fn run(options: Options) -> Result<Value, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let deadline = options.deadline;
-    let work = tokio::task::LocalSet::new().run_until(async move {
+    let local = tokio::task::LocalSet::new();
+    let work = local.run_until(async move {
         match options.operation {
             Operation::Load(mix) => closed_loop::run(mix, options).await,
             Operation::Watch => watching::fan_out(&options).await,

@@ -65,9 +65,7 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option
     let mut options = Options::of(operation_named(&operation)?);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name}: no value"))?;
-        options
-            .set(&name, &value)
-            .map_err(|problem| format!("{name} {value}: {problem}"))?;
+        options.set(&name, &value).map_err(|problem| format!("{name} {value}: {problem}"))?;
     }
     if !options.endpoint.ip().is_loopback() {
         return Err(format!("{}: loopback only", options.endpoint).into());

@@ -26,10 +26,7 @@ pub(crate) async fn revision(options: &Options) -> Result<Value, Failure> {
 pub(crate) async fn compact(options: &Options) -> Result<Value, Failure> {
     let connection = Connection::open(options.endpoint).await?;
     let method = Method::new(options.endpoint, "/etcdserverpb.KV/Compact")?;
-    let request = CompactionRequest {
-        revision: options.revision,
-        ..CompactionRequest::default()
-    };
+    let request = CompactionRequest { revision: options.revision, ..CompactionRequest::default() };
     let stretch = Stretch::begin(options.pid);
     connection.call(&method, encode(&request)).await?;
     Ok(stretch.report(1).into())
@@ -46,13 +43,7 @@ pub(crate) async fn first_read(options: &Options) -> Result<Value, Failure> {
 
 async fn read(options: &Options) -> Result<RangeResponse, Failure> {
     let connection = Connection::open(options.endpoint).await?;
-    let request = RangeRequest {
-        key: Keyspace::new(options).key(0),
-        ..RangeRequest::default()
-    };
+    let request = RangeRequest { key: Keyspace::new(options).key(0), ..RangeRequest::default() };
     let method = range_method(options.endpoint)?;
-    connection
-        .call(&method, encode(&request))
-        .await?
-        .decode()
+    connection.call(&method, encode(&request)).await?.decode()
 }

@@ -56,15 +56,9 @@ fn glance(mut message: &[u8]) -> Result<Glance, Failure> {
 }
 
 fn create(key: Bytes, range_end: Bytes, start_revision: i64) -> Bytes {
-    let request = WatchCreateRequest {
-        key,
-        range_end,
-        start_revision,
-        ..WatchCreateRequest::default()
-    };
-    encode(&WatchRequest {
-        request_union: Some(RequestUnion::CreateRequest(request)),
-    })
+    let request =
+        WatchCreateRequest { key, range_end, start_revision, ..WatchCreateRequest::default() };
+    encode(&WatchRequest { request_union: Some(RequestUnion::CreateRequest(request)) })
 }
 
 /// Streams that each watch every key; somebody else writes.
@@ -212,11 +206,7 @@ mod tests {
             ..WatchResponse::default()
         };
         let seen = glance(&response.encode_to_vec()).unwrap();
-        let right = Glance {
-            watch_id: 7,
-            canceled: true,
-            events: 3,
-        };
+        let right = Glance { watch_id: 7, canceled: true, events: 3 };
         assert_eq!(seen, right);
         assert!(glance(&[0x5a, 200, 1]).is_err());
     }

@@ -46,9 +46,7 @@ pub(crate) fn encode(message: &impl Message) -> Bytes {
     let mut framed = BytesMut::with_capacity(PREFIX_BYTES + length);
     framed.put_u8(0);
     framed.put_u32(u32::try_from(length).expect("a request is small"));
-    message
-        .encode(&mut framed)
-        .expect("the buffer grows as needed");
+    message.encode(&mut framed).expect("the buffer grows as needed");
     framed.freeze()
 }
 
@@ -100,10 +98,7 @@ impl Connection {
         let (answer, mut stream) = sender.send_request(method.request(), false)?;
         stream.send_data(message, true)?;
         let (head, mut body) = answer.await?.into_parts();
-        let mut answer = Answer {
-            chunks: Vec::new(),
-            bytes: 0,
-        };
+        let mut answer = Answer { chunks: Vec::new(), bytes: 0 };
         while let Some(chunk) = body.data().await {
             let chunk = chunk?;
             body.flow_control().release_capacity(chunk.len())?;
@@ -129,23 +124,18 @@ impl Connection {
         let (answer, mut requests) = sender.send_request(method.request(), false)?;
         requests.send_data(first, false)?;
         let body = answer.await?.into_body();
-        let messages = Messages {
-            body,
-            rest: BytesMut::new(),
-        };
+        let messages = Messages { body, rest: BytesMut::new() };
         Ok((requests, messages))
     }
 }
 
 fn status(trailers: &HeaderMap) -> Result<(), Failure> {
-    let text = |name| {
-        trailers
-            .get(name)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-    };
+    let text = |name| trailers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     match text("grpc-status") {
         Some(code) if code == "0" => Ok(()),
-        Some(code) => Err(format!("status {code}: {}", text("grpc-message").unwrap_or_default()).into()),
+        Some(code) => {
+            Err(format!("status {code}: {}", text("grpc-message").unwrap_or_default()).into())
+        }
         None => Err("no grpc-status".into()),
     }
 }

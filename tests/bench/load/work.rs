@@ -118,19 +118,11 @@ impl Work {
             value: self.keyspace.value(rng),
             ..PutRequest::default()
         };
-        Prepared {
-            call: Call::Put,
-            method: self.put.clone(),
-            message: encode(&request),
-        }
+        Prepared { call: Call::Put, method: self.put.clone(), message: encode(&request) }
     }
 
     fn prepare_range(&self, request: RangeRequest) -> Prepared {
-        let keys = if request.range_end.is_empty() {
-            1
-        } else {
-            self.options.limit
-        };
+        let keys = if request.range_end.is_empty() { 1 } else { self.options.limit };
         Prepared {
             call: Call::Range { keys },
             method: self.range.clone(),
@@ -152,25 +144,14 @@ impl Work {
             value: self.keyspace.value(rng),
             ..PutRequest::default()
         };
-        let get = RangeRequest {
-            key,
-            ..RangeRequest::default()
-        };
-        let branch = |request| {
-            vec![RequestOp {
-                request: Some(request),
-            }]
-        };
+        let get = RangeRequest { key, ..RangeRequest::default() };
+        let branch = |request| vec![RequestOp { request: Some(request) }];
         let request = TxnRequest {
             compare: vec![exists],
             success: branch(Request::RequestPut(put)),
             failure: branch(Request::RequestRange(get)),
         };
-        Prepared {
-            call: Call::Txn,
-            method: self.txn.clone(),
-            message: encode(&request),
-        }
+        Prepared { call: Call::Txn, method: self.txn.clone(), message: encode(&request) }
     }
 }
 
@@ -200,9 +181,5 @@ impl Prepared {
 }
 
 fn expect(what: &str, right: i64, found: i64) -> Result<(), Failure> {
-    if right == found {
-        Ok(())
-    } else {
-        Err(format!("{what}: {found} instead of {right}").into())
-    }
+    if right == found { Ok(()) } else { Err(format!("{what}: {found} instead of {right}").into()) }
 }

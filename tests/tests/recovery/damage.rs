@@ -158,7 +158,10 @@ async fn refusal(template: &Template, copy: &Copy, path: &Path, how: Damage) -> 
         return None;
     }
     // A manifest that ends early is what a crash leaves; the raft log replays what it lacks.
-    if outcome == Outcome::Whole && matches!(how, Truncated) && file_name(path).starts_with("MANIFEST") {
+    if outcome == Outcome::Whole
+        && matches!(how, Truncated)
+        && file_name(path).starts_with("MANIFEST")
+    {
         return None;
     }
     let tail: Vec<_> = output.lines().rev().take(3).collect();

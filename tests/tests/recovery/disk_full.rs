@@ -6,7 +6,7 @@ use metastore_proto::etcdserverpb as pb;
 use metastore_tests::client::{Client, numbered, revision};
 use metastore_tests::eventually::eventually;
 use metastore_tests::member::Core;
-use metastore_tests::requests::{delete_everything, key, put};
+use metastore_tests::requests::{key, put};
 use metastore_tests::volume::Volume;
 use pb::alarm_request::AlarmAction::{Deactivate, Get};
 use rand::RngCore;
@@ -14,6 +14,8 @@ use tonic::Code;
 
 const VOLUME_MIB: u64 = 320;
 const VALUE_BYTES: usize = 100_000;
+/// 10 MB of values.
+const DELETED_AT_ONCE: usize = 100;
 const ROOM_LIMIT: Duration = Duration::from_secs(30);
 
 /// Puts values of 100 kB until one is refused or nobody answers. The number that were acknowledged.
@@ -37,10 +39,18 @@ async fn assert_all_there(client: &Client, count: usize) {
     }
 }
 
-/// Deletes everything; then there is room again, maybe not at once.
-async fn recover(client: &Client) {
-    let deleted = revision(&client.delete(delete_everything()).await.unwrap().header);
-    client.compact_to(deleted).await;
+/// Deletes everything, piece by piece: what is deleted is history first, which takes room until it
+/// is compacted. Then there is room again, maybe not at once.
+async fn recover(client: &Client, count: usize) {
+    for first in (0..count).step_by(DELETED_AT_ONCE) {
+        let piece = pb::DeleteRangeRequest {
+            key: numbered("k", first),
+            range_end: numbered("k", first + DELETED_AT_ONCE),
+            prev_kv: false,
+        };
+        let deleted = revision(&client.delete(piece).await.unwrap().header);
+        client.compact_to(deleted).await;
+    }
     eventually("deletes make room", ROOM_LIMIT, async || {
         client.alarms(Deactivate, pb::AlarmType::Nospace).await;
         client.put(put("again", "1")).await.ok()
@@ -65,7 +75,7 @@ async fn the_quota_stops_writes_before_the_disk_is_full() {
     core.restart().await;
     let client = core.client();
     assert_all_there(&client, count).await;
-    recover(&client).await;
+    recover(&client, count).await;
     core.kill();
 }
 
@@ -85,6 +95,6 @@ async fn a_full_disk_loses_nothing_acknowledged() {
     assert!(count > 100, "only {count} values fit");
     let client = core.client();
     assert_all_there(&client, count).await;
-    recover(&client).await;
+    recover(&client, count).await;
     core.kill();
 }

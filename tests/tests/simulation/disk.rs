@@ -21,6 +21,8 @@ use crate::probe::Probe;
 pub(crate) enum Point {
     BeforeLogAppend,
     LogAppended,
+    /// What an earlier group committed is applied meanwhile.
+    LogSyncStarted,
     LogSynced,
     BeforeLogTruncate,
     LogTruncated,
@@ -32,9 +34,10 @@ pub(crate) enum Point {
 }
 
 impl Point {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::BeforeLogAppend,
         Self::LogAppended,
+        Self::LogSyncStarted,
         Self::LogSynced,
         Self::BeforeLogTruncate,
         Self::LogTruncated,
@@ -107,6 +110,11 @@ impl LogStore for FragileLog {
         }
         self.log.append(write)?;
         self.power.pass(Point::LogAppended)
+    }
+
+    fn start_sync(&mut self) -> Result<(), Fault> {
+        self.log.start_sync()?;
+        self.power.pass(Point::LogSyncStarted)
     }
 
     fn sync(&mut self) -> Result<(), Fault> {

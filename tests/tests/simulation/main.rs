@@ -74,8 +74,18 @@ fn one_seed_is_one_run() {
 
 #[test]
 fn acknowledging_before_the_sync_is_found() {
-    let seeds: Vec<_> = (0..SEEDS).collect();
-    let failure = run_all(&seeds, Plan::SkipSyncs).expect_err("the judges sleep");
-    let what = failure.to_string();
+    let what = planted(Plan::SkipLogSyncs);
     assert!(what.contains("a committed write is lost"), "found for another reason: {what}");
+}
+
+#[test]
+fn forgetting_the_log_before_the_store_is_synced_is_found() {
+    let what = planted(Plan::SkipStoreSyncs);
+    assert!(what.contains("entries between are lost"), "found for another reason: {what}");
+}
+
+/// What the judges say to a bug within the seeds of one run.
+fn planted(plan: Plan) -> String {
+    let seeds: Vec<_> = (0..SEEDS).collect();
+    run_all(&seeds, plan).expect_err("the judges sleep").to_string()
 }

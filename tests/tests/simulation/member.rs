@@ -82,9 +82,14 @@ impl Member {
         })
     }
 
-    /// Makes durable what is applied; says up to which entry, and which compaction is among it.
+    /// The newest applied entry, and the newest applied compaction.
+    pub(crate) fn applied(&self) -> (u64, i64) {
+        (self.replica.applied().index, self.replica.machine().compacted)
+    }
+
+    /// Makes durable what is applied; says what that was.
     pub(crate) fn sync(&self) -> Result<(u64, i64), Fault> {
-        let durable = (self.replica.applied().index, self.replica.machine().compacted);
+        let durable = self.applied();
         self.store.engine().sync()?;
         Ok(durable)
     }

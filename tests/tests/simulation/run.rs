@@ -17,8 +17,10 @@ const STEPS: usize = 300;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plan {
     Honest,
-    /// The planted bug: the log says that it synced, and did not.
-    SkipSyncs,
+    /// A planted bug: the log says that it synced, and did not.
+    SkipLogSyncs,
+    /// Another: the log is truncated, and history released, without a sync of the store.
+    SkipStoreSyncs,
 }
 
 /// A run in which every judge was content.
@@ -47,10 +49,7 @@ impl fmt::Display for Failure {
 }
 
 pub(crate) fn run(seed: u64, plan: Plan) -> Result<Report, Failure> {
-    let mut world = World::new(seed);
-    if plan == Plan::SkipSyncs {
-        world.machine.log.skip_syncs();
-    }
+    let mut world = World::new(seed, plan);
     let verdict = catch_unwind(AssertUnwindSafe(|| play(&mut world)));
     let verdict = verdict.unwrap_or_else(|_| Err(Finding("it panicked".into())));
     match verdict {

@@ -22,6 +22,7 @@ use crate::judges::reads::{self, LinearReads};
 use crate::judges::state;
 use crate::judges::watches::Stream;
 use crate::member::{MEMBER, Machine, Member};
+use crate::run::Plan;
 use crate::trace::Trace;
 use crate::workload::Known;
 
@@ -46,22 +47,28 @@ pub(crate) struct World {
     pub(crate) streams: BTreeMap<u64, Stream>,
     pub(crate) crashes: Crashes,
     proposals: u64,
-    turns: u64,
+    /// Whether the power may still fail, and streams lose events.
+    pub(crate) is_stormy: bool,
+    pub(crate) plan: Plan,
     is_serving: bool,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, plan: Plan) -> Self {
         let engine = Arc::new(MemoryEngine::default());
         let first = ClusterMember { id: MEMBER, ..ClusterMember::default() };
         bootstrap(&Store::new(Arc::clone(&engine) as _), first).unwrap();
         let ledger = Ledger::default();
+        let log = MemoryLog::starting_at(FIRST_BASE.index, FIRST_BASE.term);
+        if plan == Plan::SkipLogSyncs {
+            log.skip_syncs();
+        }
         Self {
             dice: Dice::new(seed),
             trace: Trace::new(),
             now: Now { monotonic_ms: 1000, unix_ms: 1_700_000_000_000 },
             machine: Machine {
-                log: MemoryLog::starting_at(FIRST_BASE.index, FIRST_BASE.term),
+                log,
                 engine,
                 ledger: Arc::clone(&ledger),
                 power: Arc::new(Power::default()),
@@ -74,7 +81,8 @@ impl World {
             streams: BTreeMap::new(),
             crashes: Crashes::new(),
             proposals: 0,
-            turns: 0,
+            is_stormy: true,
+            plan,
             is_serving: false,
         }
     }
@@ -97,6 +105,9 @@ impl World {
 
     /// Starts the member and replays; if the power fails meanwhile, it is down again.
     pub(crate) fn start(&mut self) -> Verdict {
+        if self.is_stormy && self.dice.percent(20) {
+            self.machine.power.fail_in(self.dice.below(8));
+        }
         let boot = self.dice.roll();
         let keep_entries = self.dice.roll() % 20;
         // The wall clock may have been set meanwhile.
@@ -110,7 +121,7 @@ impl World {
         self.trace.line(format!("start boot {boot:x} applied {applied}"));
         self.is_serving = false;
         self.member = Some(member);
-        self.turns()?;
+        self.turns(TURNS_MAX)?;
         if let Some(member) = &self.member {
             require(member.replica.is_recovered(), || "the member does not recover".into())?;
             self.leases.restarted(boot, self.now.monotonic_ms);
@@ -123,6 +134,11 @@ impl World {
 
     /// Gives the member everything that waits for it, and all the turns that it wants.
     pub(crate) fn pump(&mut self) -> Verdict {
+        self.pump_for(TURNS_MAX)
+    }
+
+    /// The same with some turns only: what comes next overlaps with what is not done yet.
+    pub(crate) fn pump_for(&mut self, turns: usize) -> Verdict {
         let Some(member) = &mut self.member else { return Ok(()) };
         let mut inputs = Vec::new();
         member.inbox.take(&mut inputs, Duration::ZERO);
@@ -134,7 +150,7 @@ impl World {
             }
         }
         self.take(outputs)?;
-        self.turns()
+        self.turns(turns)
     }
 
     /// Time passes.
@@ -152,7 +168,11 @@ impl World {
     /// Makes what is applied durable, and lets go of what that makes superfluous.
     pub(crate) fn settle(&mut self) -> Verdict {
         let Some(member) = &self.member else { return Ok(()) };
-        match member.sync() {
+        let synced = match self.plan {
+            Plan::SkipStoreSyncs => Ok(member.applied()),
+            Plan::Honest | Plan::SkipLogSyncs => member.sync(),
+        };
+        match synced {
             Ok((index, compacted)) => {
                 if compacted > 0 {
                     member.release_history(compacted);
@@ -178,23 +198,43 @@ impl World {
         self.history.crashed(&left)
     }
 
-    fn turns(&mut self) -> Verdict {
-        for _ in 0..TURNS_MAX {
-            let Some(member) = &mut self.member else { return Ok(()) };
-            let mut outputs = Outputs::default();
-            let turned = member.replica.turn(&mut outputs);
-            let announced = outputs.compacted;
-            // What came out before a fault may have left the member already.
-            if turned.is_ok() || self.dice.percent(50) {
-                self.take(outputs)?;
-            }
-            match turned {
-                Ok(true) => self.check_announced(announced)?,
-                Ok(false) => return Ok(()),
-                Err(fault) => return self.fail(fault),
+    fn turns(&mut self, most: usize) -> Verdict {
+        for _ in 0..most {
+            match self.turn() {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return Ok(()),
+                Ok(Err(fault)) => return self.fail(fault),
+                Err(finding) => return Err(finding),
             }
         }
-        Err(Finding("the member turns for ever".into()))
+        require(most < TURNS_MAX, || "the member turns for ever".into())
+    }
+
+    /// What one group came to is told while the next one's sync is under way, as the server does.
+    fn turn(&mut self) -> Verdict<Result<bool, Fault>> {
+        let Some(member) = &mut self.member else { return Ok(Ok(false)) };
+        let mut outputs = Outputs::default();
+        let began = match member.replica.begin() {
+            Ok(began) => began,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let applied = member.replica.apply_committed(&mut outputs);
+        let announced = outputs.compacted.take();
+        // What came out before a fault may have left the member already.
+        if applied.is_ok() || self.dice.percent(50) {
+            self.take(outputs)?;
+        }
+        if applied.is_ok() {
+            self.check_announced(announced)?;
+        }
+        let Some(member) = &mut self.member else { return Ok(Ok(false)) };
+        let mut outputs = Outputs::default();
+        let finished = applied.and_then(|applied| {
+            member.replica.finish(&mut outputs)?;
+            Ok(began || applied)
+        });
+        self.take(outputs)?;
+        Ok(finished)
     }
 
     /// A fault is a crash if the power failed, and a finding if not.
@@ -232,10 +272,9 @@ impl World {
 
     /// The entries up to `index` are applied.
     fn advance(&mut self, index: u64) -> Verdict {
-        self.turns += 1;
         let boot = self.member.as_ref().map_or(0, |member| member.boot);
         for decided in self.history.advance(index)? {
-            self.leases.decided(&decided, (boot, self.turns), self.now.monotonic_ms)?;
+            self.leases.decided(&decided, boot, self.now)?;
             self.trace.line(format!("{decided:?}"));
         }
         Ok(())

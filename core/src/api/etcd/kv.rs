@@ -10,10 +10,10 @@ use tonic::Status;
 use super::{check, convert, header, status};
 use crate::api::edge::Edge;
 use crate::api::rpc::Reply;
-use crate::domain::command::{Command, Range, Txn};
+use crate::domain::command::{Command, DeleteRange, Range, Txn};
 use crate::domain::effects::Response;
 use crate::domain::mvcc::range::Summary;
-use crate::domain::{KeyValue, RowRef};
+use crate::domain::{KeyValue, Rejection, RowRef};
 use crate::replica::{Answered, Unreadable};
 
 /// Room for rows to begin with.
@@ -103,7 +103,9 @@ pub async fn put(edge: Arc<Edge>, request: pb::PutRequest) -> Result<Reply, Stat
 pub async fn delete(edge: Arc<Edge>, request: pb::DeleteRangeRequest) -> Result<Reply, Status> {
     check::delete(&request)?;
     check_size(&edge, &request)?;
-    let command = Command::DeleteRange(convert::delete(request));
+    let delete = convert::delete(request);
+    check_room(&edge, &delete)?;
+    let command = Command::DeleteRange(delete);
     let (response, revision) = edge.propose(command).await?;
     let Response::DeleteRange { deleted, previous } = response else {
         return Err(unexpected());
@@ -174,6 +176,20 @@ pub async fn compact(edge: Arc<Edge>, request: pb::CompactionRequest) -> Result<
     }
     let header = Some(header::at(&edge.context, newest));
     Ok(Reply::of(&pb::CompactionResponse { header }))
+}
+
+/// A delete of many keys needs room for the history that it makes.
+fn check_room(edge: &Edge, delete: &DeleteRange) -> Result<(), Status> {
+    if delete.range.as_single().is_some() {
+        return Ok(());
+    }
+    let counting = Range { count_only: true, ..Range::of(delete.range.clone()) };
+    let counted = edge.context.reader.range(&counting, &mut |_row| ());
+    let keys = counted.map_err(|error| status::unreadable(&error))?.summary.count;
+    if edge.context.quota.admits_delete(keys) {
+        return Ok(());
+    }
+    Err(status::rejected(Rejection::NoSpace))
 }
 
 /// etcd measures the request as it goes into the raft log.

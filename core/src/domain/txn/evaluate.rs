@@ -77,7 +77,7 @@ fn check(
 /// Inside a transaction a negative revision is below the first one (contract section 1.2).
 fn readable(context: &Context<'_>, range: &Range) -> Result<(), Rejection> {
     let (asked, compacted) = (range.revision, context.compacted);
-    if asked < 0 && asked < compacted {
+    if asked < 0 {
         return Err(Rejection::Compacted { asked, compacted });
     }
     compact::readable(asked, compacted, context.now).map(|_at| ())

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use metastore_core::domain::Command;
+use metastore_core::replica::Now;
 use metastore_core::replica::propose::{THREADS_MAX, thread_of};
 
 use super::history::Decided;
@@ -19,31 +20,28 @@ struct Deadline {
     /// In the boot that set it.
     boot: u64,
     at_ms: i64,
-    /// The turn in which the lease was granted.
-    turn: u64,
+    /// When the lease was granted, by the clock that proposals are stamped with.
+    granted_at: i64,
 }
 
 impl LeaseTimes {
-    /// A member that ends a lease names it by its id alone, as etcd does: it may hit one that was
-    /// granted anew in the same turn.
-    pub(crate) fn decided(
-        &mut self,
-        decided: &Decided,
-        (boot, turn): (u64, u64),
-        now_ms: i64,
-    ) -> Verdict {
+    /// A member that ends a lease names it by its id alone, as etcd does: if the lease was granted
+    /// anew since it proposed that, the new one ends.
+    pub(crate) fn decided(&mut self, decided: &Decided, boot: u64, now: Now) -> Verdict {
+        let now_ms = now.monotonic_ms;
         let id = decided.proposal.id;
         match decided.proposal.command {
             Command::LeaseGrant { id, ttl } if decided.result.is_ok() => {
                 let ttl_ms = ttl * 1000;
-                let deadline = Deadline { ttl_ms, boot, at_ms: now_ms + ttl_ms, turn };
+                let deadline = Deadline { ttl_ms, boot, at_ms: now_ms + ttl_ms, granted_at: now.unix_ms };
                 self.deadlines.insert(id, deadline);
                 Ok(())
             }
             Command::LeaseRevoke { id: lease } if decided.result.is_ok() => {
                 let Some(deadline) = self.deadlines.remove(&lease) else { return Ok(()) };
                 let by_itself = thread_of(id.counter) == THREADS_MAX;
-                let is_comparable = deadline.boot == id.boot && deadline.turn != turn;
+                let is_raced = decided.proposal.proposed_at <= deadline.granted_at;
+                let is_comparable = deadline.boot == id.boot && !is_raced;
                 require(!by_itself || !is_comparable || deadline.at_ms <= now_ms, || {
                     format!("lease {lease} ended at {now_ms}, its time was {}", deadline.at_ms)
                 })

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use metastore_core::domain::Command;
 use metastore_core::domain::KeyRange;
-use metastore_core::domain::alarm::AlarmCause;
+use metastore_core::domain::alarm::{Alarm, AlarmCause};
 use metastore_core::domain::command::Range;
-use metastore_core::domain::watch::WatcherId;
+use metastore_core::domain::watch::{Spec, WatcherId};
 use metastore_core::replica::watch_hub::Delivery;
 use metastore_core::replica::{Input, Stamp, propose};
 use metastore_proto::mvccpb;
@@ -38,7 +38,11 @@ impl World {
         }
         match self.dice.below(100) {
             0..22 => self.propose(),
-            22..42 => self.pump(),
+            22..36 => self.pump(),
+            36..42 => {
+                let turns = 1 + self.dice.below(2);
+                self.pump_for(turns)
+            }
             42..50 => {
                 let by_ms = self.dice.between(10, 3000);
                 self.tick(by_ms)
@@ -70,19 +74,23 @@ impl World {
             if self.answers.waiting() >= CLIENTS {
                 break;
             }
-            let counter = propose::counter(0, self.next_proposal());
             let command = workload::command(&mut self.dice, &known);
-            let Some(member) = &self.member else { break };
-            let stamp = Stamp { member: MEMBER, boot: member.boot };
-            self.trace.line(format!("propose {counter} {command:?}"));
-            self.answers.proposed(counter, command.clone());
-            let proposal = stamp.proposal(counter, self.now.unix_ms, command);
-            put(member.inbox.put(Input::Propose(proposal)))?;
+            self.ask(command)?;
         }
         if let Some(member) = &self.member {
             member.probe.aim(aim.map(Range::of));
         }
         Ok(())
+    }
+
+    /// One client asks for one thing.
+    pub(crate) fn ask(&mut self, command: Command) -> Verdict {
+        let counter = propose::counter(0, self.next_proposal());
+        let Some(member) = &self.member else { return Ok(()) };
+        let stamp = Stamp { member: MEMBER, boot: member.boot };
+        self.trace.line(format!("propose {counter} {command:?}"));
+        self.answers.proposed(counter, command.clone());
+        put(member.inbox.put(Input::Propose(stamp.proposal(counter, self.now.unix_ms, command))))
     }
 
     fn read(&mut self) -> Verdict {
@@ -141,6 +149,12 @@ impl World {
             self.trace.line(format!("watch {id} ends"));
             return Ok(());
         }
+        self.begin_watch(spec, start)
+    }
+
+    /// A watch from revision `start` on; 0 is from now on.
+    pub(crate) fn begin_watch(&mut self, spec: Spec, start: i64) -> Verdict {
+        let Some(member) = &mut self.member else { return Ok(()) };
         let next = if start == 0 { member.hub.revision() + 1 } else { start };
         let WatcherId(id) = member.hub.watch(spec.clone(), start);
         self.trace.line(format!("watch {id} from {start}: {spec:?}"));
@@ -153,7 +167,7 @@ impl World {
         for _ in 0..=self.dice.below(3) {
             let Some(member) = &mut self.member else { return Ok(()) };
             let Some(batch) = member.published.pop_front() else { return Ok(()) };
-            if self.dice.percent(10) {
+            if self.is_stormy && self.dice.percent(10) {
                 self.trace.line(format!("gap {}", batch.revision));
                 member.hub.gap(batch.revision);
                 continue;
@@ -189,7 +203,7 @@ impl World {
     fn deliver(&mut self, parcels: Vec<Parcel>) -> Verdict {
         for Parcel { watcher, events, revision } in parcels {
             let Some(member) = &mut self.member else { return Ok(()) };
-            if self.dice.percent(15) {
+            if self.is_stormy && self.dice.percent(15) {
                 let first = events[0].kv.as_ref().map_or(0, |kv| kv.mod_revision);
                 member.hub.lag(WatcherId(watcher), first);
                 self.trace.line(format!("watch {watcher} has no room from {first}"));
@@ -216,6 +230,7 @@ impl World {
 
     /// Faults end; everybody gets what they wait for, and the whole state is compared.
     pub(crate) fn finish(&mut self) -> Verdict {
+        self.is_stormy = false;
         self.machine.power.restore();
         while self.member.is_none() {
             self.start()?;
@@ -235,19 +250,8 @@ impl World {
 
     /// When alarms are cleared and time passes, every lease ends.
     fn end_leases(&mut self) -> Verdict {
-        for alarm in self.history.model.alarms.clone() {
-            let counter = propose::counter(0, self.next_proposal());
-            let command = Command::ClearAlarm {
-                member: alarm.member,
-                kind: alarm.kind,
-                cause: AlarmCause::Operator,
-            };
-            if let Some(member) = &self.member {
-                let stamp = Stamp { member: MEMBER, boot: member.boot };
-                self.answers.proposed(counter, command.clone());
-                let proposal = stamp.proposal(counter, self.now.unix_ms, command);
-                put(member.inbox.put(Input::Propose(proposal)))?;
-            }
+        for Alarm { member, kind, .. } in self.history.model.alarms.clone() {
+            self.ask(Command::ClearAlarm { member, kind, cause: AlarmCause::Operator })?;
         }
         self.pump()?;
         for _ in 0..2 {
@@ -262,7 +266,7 @@ impl World {
         while self.member.as_ref().is_some_and(|member| !member.published.is_empty()) {
             self.publish()?;
         }
-        // A stream that has no room now and then needs some passes.
+        // Each pass leaves some out.
         for _ in 0..200 {
             self.catch_up()?;
         }
@@ -294,13 +298,8 @@ fn parcels<'e>(deliveries: impl Iterator<Item = Delivery<'e>>) -> Vec<Parcel> {
     parcels
 }
 
-fn everything() -> metastore_core::domain::watch::Spec {
-    metastore_core::domain::watch::Spec {
-        range: KeyRange::all(),
-        skip_puts: false,
-        skip_deletes: false,
-        prev_kv: true,
-    }
+pub(crate) fn everything() -> Spec {
+    Spec { range: KeyRange::all(), skip_puts: false, skip_deletes: false, prev_kv: true }
 }
 
 fn put(put: Result<(), metastore_core::replica::Unavailable>) -> Verdict {

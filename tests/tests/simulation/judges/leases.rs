@@ -33,7 +33,8 @@ impl LeaseTimes {
         match decided.proposal.command {
             Command::LeaseGrant { id, ttl } if decided.result.is_ok() => {
                 let ttl_ms = ttl * 1000;
-                let deadline = Deadline { ttl_ms, boot, at_ms: now_ms + ttl_ms, granted_at: now.unix_ms };
+                let deadline =
+                    Deadline { ttl_ms, boot, at_ms: now_ms + ttl_ms, granted_at: now.unix_ms };
                 self.deadlines.insert(id, deadline);
                 Ok(())
             }

@@ -9,6 +9,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use rocksdb::{
@@ -193,9 +194,21 @@ fn timed_sync(db: &DB) -> Synced {
 /// A thread that syncs while the caller does something else.
 #[derive(Debug)]
 struct Syncer {
-    ask: SyncSender<()>,
+    /// Gone when the thread is to end.
+    ask: Option<SyncSender<()>>,
     answers: Receiver<Synced>,
     is_asked: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Syncer {
+    /// The thread holds the database open: nobody may open it again before it has ended.
+    fn drop(&mut self) {
+        self.ask = None;
+        if let Some(Err(_panic)) = self.thread.take().map(JoinHandle::join) {
+            tracing::error!("the thread that syncs the log did not end well");
+        }
+    }
 }
 
 impl Syncer {
@@ -209,16 +222,17 @@ impl Syncer {
                 }
             }
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("log-sync".to_owned())
             .spawn(work)
             .map_err(|error| Fault::disk(format!("cannot start a thread: {error}")))?;
-        Ok(Self { ask, answers, is_asked: false })
+        Ok(Self { ask: Some(ask), answers, is_asked: false, thread: Some(thread) })
     }
 
     fn ask(&mut self) -> Result<(), Fault> {
         self.is_asked = true;
-        self.ask.send(()).map_err(|_gone| Fault::disk("the thread that syncs the log is gone"))
+        let asked = self.ask.as_ref().is_some_and(|ask| ask.send(()).is_ok());
+        if asked { Ok(()) } else { Err(Fault::disk("the thread that syncs the log is gone")) }
     }
 
     /// Waits for the sync that was asked for; `None` when none was, or nobody answers.

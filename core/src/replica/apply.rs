@@ -132,6 +132,8 @@ impl Replica {
         self.batch.clear();
         self.store.counts().commit(&births, self.machine.revision);
         self.board.publish(self.machine.revision, self.machine.compacted, self.now.monotonic_ms);
+        // Whoever hears the answer may look at the board next.
+        self.board.show_machine(&self.machine);
         outputs.wrote = true;
         self.tell(decided, outputs);
         Ok(())

@@ -8,12 +8,17 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use super::Board;
 use crate::domain::Command;
 use crate::domain::alarm::{AlarmCause, AlarmKind};
-use crate::store::directory::{free_bytes, is_writable};
+use crate::store::directory::{free_bytes, is_writable, volume_bytes};
 
 /// Part of the volume that the store may fill when no quota is set, in percent.
 const DEFAULT_PERCENT: u64 = 80;
-/// Free bytes of the volume below which nothing may grow.
-const FREE_MIN: u64 = 64 << 20;
+/// Free bytes of the volume below which nothing may grow; of a small volume its part. Deletes
+/// and RocksDB's own rewriting live on what is left.
+const FREE_MIN: u64 = 128 << 20;
+const FREE_MIN_PERCENT: u64 = 40;
+/// What a written byte may take on the disk until the volume is looked at again: the raft log and
+/// the store, each with a write-ahead log and a table.
+const AMPLIFICATION: u64 = 4;
 /// Bytes that a delete may always write: the floor below which nothing grows leaves room for them.
 const DELETE_ALWAYS: u64 = 32 << 20;
 
@@ -25,9 +30,12 @@ pub struct Quota {
     /// Bytes; negative: off.
     limit: i64,
     directory: Option<PathBuf>,
-    disk_is_low: AtomicBool,
+    /// Bytes that must stay free.
+    free_min: u64,
     /// Bytes that the volume has left, when it was last looked at.
     free: AtomicU64,
+    /// Bytes of commands that were let in since then.
+    admitted: AtomicU64,
     physical: AtomicI64,
     alarm_proposed: AtomicBool,
 }
@@ -51,26 +59,34 @@ impl Quota {
             (bytes, _) => bytes,
         };
         board.show_quota(limit);
+        let volume = directory.as_deref().map_or(0, volume_bytes);
+        let free_min = FREE_MIN.min(volume / 100 * FREE_MIN_PERCENT);
         Self {
             member,
             board,
             limit,
             directory,
-            disk_is_low: AtomicBool::new(false),
+            free_min,
             free: AtomicU64::new(u64::MAX),
+            admitted: AtomicU64::new(0),
             physical: AtomicI64::new(0),
             alarm_proposed: AtomicBool::new(false),
         }
     }
 
-    /// Whether the command still fits.
+    /// Whether the command still fits: into the quota, and on the disk.
     pub fn admits(&self, command: &Command) -> bool {
-        if !command.grows() || self.limit < 0 {
+        if !command.grows() {
             return true;
         }
-        let cost = i64::try_from(command.cost()).unwrap_or(i64::MAX);
-        let fits = self.board.logical_bytes().saturating_add(cost) <= self.limit;
-        fits && !self.disk_is_low.load(Ordering::Relaxed)
+        let cost = command.cost();
+        let admitted = self.admitted.fetch_add(cost, Ordering::Relaxed) + cost;
+        let free = self.free.load(Ordering::Relaxed);
+        if free.saturating_sub(admitted.saturating_mul(AMPLIFICATION)) < self.free_min {
+            return false;
+        }
+        let cost = i64::try_from(cost).unwrap_or(i64::MAX);
+        self.limit < 0 || self.board.logical_bytes().saturating_add(cost) <= self.limit
     }
 
     /// Whether `keys` keys may be deleted at once. What is deleted becomes history, which is
@@ -107,7 +123,7 @@ impl Quota {
         if let Some(path) = &self.directory {
             let free = free_bytes(path);
             self.free.store(free, Ordering::Relaxed);
-            self.disk_is_low.store(free < FREE_MIN, Ordering::Relaxed);
+            self.admitted.store(0, Ordering::Relaxed);
             self.board.show_writable(is_writable(path));
         }
     }

@@ -188,6 +188,11 @@ pub fn is_writable(path: &Path) -> bool {
         .is_ok_and(|volume| !volume.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
+/// Size of the volume of `path` in bytes; 0 when nobody knows.
+pub fn volume_bytes(path: &Path) -> u64 {
+    rustix::fs::statvfs(path).map_or(0, |volume| volume.f_blocks.saturating_mul(volume.f_frsize))
+}
+
 /// Bytes that may still be written to the volume of `path`; 0 when nobody knows.
 pub fn free_bytes(path: &Path) -> u64 {
     rustix::fs::statvfs(path).map_or(0, |volume| volume.f_bavail.saturating_mul(volume.f_frsize))

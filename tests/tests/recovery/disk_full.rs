@@ -12,7 +12,7 @@ use pb::alarm_request::AlarmAction::{Deactivate, Get};
 use rand::RngCore;
 use tonic::Code;
 
-const VOLUME_MIB: u64 = 320;
+const VOLUME_MIB: u64 = 512;
 const VALUE_BYTES: usize = 100_000;
 /// 10 MB of values.
 const DELETED_AT_ONCE: usize = 100;

@@ -162,10 +162,9 @@ impl Edge {
 
     /// The first who is refused raises the alarm, before it hears of the refusal.
     async fn raise_no_space(&self) {
-        if let Some(command) = self.context.quota.alarm()
-            && self.replicate(command).await.is_err()
-        {
-            self.context.quota.alarm_not_proposed();
+        if let Some((command, _proposing)) = self.context.quota.alarm() {
+            // If it could not be raised, a later refusal tries again.
+            let _tried = self.replicate(command).await;
         }
     }
 }

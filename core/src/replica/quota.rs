@@ -40,6 +40,16 @@ pub struct Quota {
     alarm_proposed: AtomicBool,
 }
 
+/// While this lives, nobody else proposes the alarm.
+#[derive(Debug)]
+pub struct Proposing<'q>(&'q AtomicBool);
+
+impl Drop for Proposing<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 impl Quota {
     /// `configured` as in `METASTORE_QUOTA_BACKEND_BYTES`; 0 takes its share of the volume of
     /// `directory`, of which the store itself uses `used` bytes already.
@@ -97,24 +107,21 @@ impl Quota {
         needed < DELETE_ALWAYS || needed < self.free.load(Ordering::Relaxed)
     }
 
-    /// The alarm to propose after a refusal; `None` when that was done already.
-    pub fn alarm(&self) -> Option<Command> {
+    /// The alarm to propose after a refusal; `None` when it is raised, or somebody is about to.
+    /// The proposer keeps the second part until it knows how that went, or gives up.
+    pub fn alarm(&self) -> Option<(Command, Proposing<'_>)> {
         if self.board.has_alarm(AlarmKind::NoSpace) {
-            // It was decided: once it is cleared, the next refusal proposes it anew.
-            self.alarm_proposed.store(false, Ordering::Relaxed);
             return None;
         }
-        let is_first = !self.alarm_proposed.swap(true, Ordering::Relaxed);
-        is_first.then_some(Command::RaiseAlarm {
+        if self.alarm_proposed.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let alarm = Command::RaiseAlarm {
             member: self.member,
             kind: AlarmKind::NoSpace,
             cause: AlarmCause::Quota,
-        })
-    }
-
-    /// The alarm could not be proposed: the next refusal tries again.
-    pub fn alarm_not_proposed(&self) {
-        self.alarm_proposed.store(false, Ordering::Relaxed);
+        };
+        Some((alarm, Proposing(&self.alarm_proposed)))
     }
 
     /// Looks at the volume; now and then, never on a request.

@@ -46,15 +46,20 @@ pub(crate) struct Known {
     pub(crate) is_alarmed: bool,
     /// Proposals so far: makes values differ.
     pub(crate) number: u64,
+    /// Keys besides the few: enough of them, and the store cuts its counts into chunks. 0: none.
+    pub(crate) crowd: usize,
 }
 
 pub(crate) fn command(dice: &mut Dice, known: &Known) -> Command {
     if known.is_alarmed && dice.percent(15) {
         return clear_alarm(dice);
     }
+    if known.crowd > 0 && dice.percent(15) {
+        return many_puts(dice, known);
+    }
     match dice.below(100) {
         0..45 => Command::Put(put(dice, known)),
-        45..60 => Command::DeleteRange(delete_range(dice)),
+        45..60 => Command::DeleteRange(delete_range(dice, known)),
         60..80 => Command::Txn(txn(dice, known, &mut Touched::default(), 3)),
         80..86 => Command::Compact { revision: compact_revision(dice, known) },
         86..93 => {
@@ -66,23 +71,30 @@ pub(crate) fn command(dice: &mut Dice, known: &Known) -> Command {
     }
 }
 
-pub(crate) fn key(dice: &mut Dice) -> Bytes {
+pub(crate) fn key(dice: &mut Dice, known: &Known) -> Bytes {
+    if known.crowd > 0 && dice.percent(60) {
+        return crowd_key(dice.below(known.crowd));
+    }
     Bytes::from_static(KEYS[dice.below(KEYS.len())])
 }
 
+fn crowd_key(number: usize) -> Bytes {
+    Bytes::from(format!("crowd/{number:04}"))
+}
+
 /// Single keys, spans (now and then inverted), open ends, and everything.
-pub(crate) fn range(dice: &mut Dice) -> KeyRange {
+pub(crate) fn range(dice: &mut Dice, known: &Known) -> KeyRange {
     match dice.below(10) {
-        0..4 => KeyRange::single(key(dice)),
-        4..8 => KeyRange::from_wire(key(dice), key(dice)),
-        8 => KeyRange::from_wire(key(dice), Bytes::from_static(b"\0")),
+        0..4 => KeyRange::single(key(dice, known)),
+        4..8 => KeyRange::from_wire(key(dice, known), key(dice, known)),
+        8 => KeyRange::from_wire(key(dice, known), Bytes::from_static(b"\0")),
         _ => KeyRange::all(),
     }
 }
 
 /// A read with every option, each of them rarely.
 pub(crate) fn query(dice: &mut Dice, known: &Known) -> Range {
-    let mut query = Range { revision: revision(dice, known), ..Range::of(range(dice)) };
+    let mut query = Range { revision: revision(dice, known), ..Range::of(range(dice, known)) };
     if dice.percent(30) {
         query.limit = dice.between(-1, 4);
     }
@@ -105,9 +117,9 @@ pub(crate) fn query(dice: &mut Dice, known: &Known) -> Range {
     query
 }
 
-pub(crate) fn spec(dice: &mut Dice) -> Spec {
+pub(crate) fn spec(dice: &mut Dice, known: &Known) -> Spec {
     Spec {
-        range: range(dice),
+        range: range(dice, known),
         skip_puts: dice.percent(10),
         skip_deletes: dice.percent(10),
         prev_kv: dice.percent(50),
@@ -130,7 +142,7 @@ fn put(dice: &mut Dice, known: &Known) -> Put {
         _ => Bytes::from(format!("value {}", known.number)),
     };
     Put {
-        key: key(dice),
+        key: key(dice, known),
         value,
         lease: if dice.percent(25) { dice.between(1, LEASES) } else { 0 },
         prev_kv: dice.percent(40),
@@ -139,9 +151,20 @@ fn put(dice: &mut Dice, known: &Known) -> Put {
     }
 }
 
-fn delete_range(dice: &mut Dice) -> DeleteRange {
+/// Neighbours, in one transaction.
+fn many_puts(dice: &mut Dice, known: &Known) -> Command {
+    let first = dice.below(known.crowd);
+    let neighbours = (first..known.crowd).take(100);
+    let puts = neighbours.map(|number| Put { key: crowd_key(number), ..put(dice, known) });
+    let puts = puts.map(|put| Put { lease: 0, ignore_value: false, ignore_lease: false, ..put });
+    let success = puts.map(Operation::Put).collect();
+    Command::Txn(Txn { compare: Vec::new(), success, failure: Vec::new() })
+}
+
+fn delete_range(dice: &mut Dice, known: &Known) -> DeleteRange {
     // A delete of everything is rare, or there would never be much.
-    let range = if dice.percent(60) { KeyRange::single(key(dice)) } else { range(dice) };
+    let range =
+        if dice.percent(60) { KeyRange::single(key(dice, known)) } else { range(dice, known) };
     DeleteRange { range, prev_kv: dice.percent(40) }
 }
 
@@ -187,7 +210,7 @@ fn operations(
                 }
             }
             5..7 => {
-                let delete = delete_range(dice);
+                let delete = delete_range(dice, known);
                 touched.deletes.push(delete.range.clone());
                 operations.push(Operation::DeleteRange(delete));
             }
@@ -202,7 +225,8 @@ fn operations(
 }
 
 fn compare(dice: &mut Dice, known: &Known) -> Compare {
-    let range = if dice.percent(70) { KeyRange::single(key(dice)) } else { range(dice) };
+    let range =
+        if dice.percent(70) { KeyRange::single(key(dice, known)) } else { range(dice, known) };
     let operand = match dice.below(6) {
         0 => Operand::Version(dice.between(0, 3)),
         1 => Operand::Create(dice.between(0, known.revision)),

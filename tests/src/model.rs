@@ -365,7 +365,8 @@ fn holds_for(kv: &Kv, compare: &Compare) -> bool {
     }
 }
 
-fn select(state: &State, query: &Range) -> Found {
+/// What a read of `state` answers, whatever revision it names.
+pub fn select(state: &State, query: &Range) -> Found {
     let mut kvs = inside(state, &query.range);
     let mut count = kvs.len() as i64;
     if query.count_only {

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use metastore_core::domain::Command;
-use metastore_core::domain::command::Range;
 use metastore_core::replica::{Input, Stamp, propose};
 
 use crate::finding::{Finding, Verdict};
@@ -54,7 +53,7 @@ impl World {
     /// Some clients that do not wait for an answer ask for something.
     fn propose(&mut self) -> Verdict {
         let known = self.known();
-        let aim = self.dice.percent(30).then(|| workload::range(&mut self.dice, &known));
+        let aim = self.dice.percent(30).then(|| workload::glance(&mut self.dice, &known));
         for _ in 0..=self.dice.below(4) {
             if self.answers.waiting() >= CLIENTS {
                 break;
@@ -63,7 +62,7 @@ impl World {
             self.ask(command)?;
         }
         if let Some(member) = &self.member {
-            member.probe.aim(aim.map(Range::of));
+            member.probe.aim(aim);
         }
         Ok(())
     }

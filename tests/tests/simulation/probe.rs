@@ -14,6 +14,7 @@ pub(crate) struct Seen {
     pub(crate) revision: i64,
     pub(crate) query: Range,
     pub(crate) kvs: Vec<Kv>,
+    pub(crate) count: i64,
 }
 
 #[derive(Default)]
@@ -51,21 +52,21 @@ impl Probe {
         let mut state = self.state.lock();
         let State { reader: Some(reader), query: Some(query), seen } = &mut *state else { return };
         let mut kvs = Vec::new();
-        let revision = match query.range.as_single() {
-            Some(key) => get(reader, key, &mut kvs),
-            None => {
+        let answered = match query.range.as_single() {
+            Some(key) if !query.count_only => get(reader, key, &mut kvs),
+            _ => {
                 let answered = reader.range(query, &mut |row| kvs.push(kv(&row.to_owned())));
-                answered.ok().map(|answered| answered.revision)
+                answered.ok().map(|answered| (answered.summary.count, answered.revision))
             }
         };
-        if let Some(revision) = revision {
-            seen.push(Seen { revision, query: query.clone(), kvs });
+        if let Some((count, revision)) = answered {
+            seen.push(Seen { revision, query: query.clone(), kvs, count });
         }
     }
 }
 
-fn get(reader: &Reader, key: &Bytes, kvs: &mut Vec<Kv>) -> Option<i64> {
+fn get(reader: &Reader, key: &Bytes, kvs: &mut Vec<Kv>) -> Option<(i64, i64)> {
     let (version, revision) = reader.get(key).ok()?;
     kvs.extend(version.map(|version| kv(&KeyValue { key: key.clone(), version })));
-    Some(revision)
+    Some((kvs.len() as i64, revision))
 }

@@ -117,6 +117,11 @@ pub(crate) fn query(dice: &mut Dice, known: &Known) -> Range {
     query
 }
 
+/// A read of what is newest, or just how much that is.
+pub(crate) fn glance(dice: &mut Dice, known: &Known) -> Range {
+    Range { count_only: dice.percent(40), ..Range::of(range(dice, known)) }
+}
+
 pub(crate) fn spec(dice: &mut Dice, known: &Known) -> Spec {
     Spec {
         range: range(dice, known),

@@ -238,6 +238,7 @@ impl World {
             Ok(began || applied)
         });
         self.take(outputs)?;
+        self.check_linear()?;
         Ok(finished)
     }
 
@@ -266,6 +267,16 @@ impl World {
             self.trace.line(format!("read {context}"));
         }
         member.published.extend(outputs.events);
+        Ok(())
+    }
+
+    /// When the member says that its rows are what a linearizable read may show, they are: also
+    /// while it replays.
+    fn check_linear(&self) -> Verdict {
+        let Some(member) = &self.member else { return Ok(()) };
+        if member.board.reads_are_linear() {
+            reads::check_fresh(member.board.revision(), self.answers.newest())?;
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use metastore_core::domain::command::Range;
 use metastore_core::domain::{KeyValue, Rejection};
 use metastore_core::replica::{Reader, Unreadable};
-use metastore_tests::model::Model;
+use metastore_tests::model::{Model, select};
 use metastore_tests::reply::{self, Found, kv};
 
 use super::watches::wanted;
@@ -70,8 +70,10 @@ pub(crate) fn check_get(reader: &Reader, key: &Bytes, model: &Model) -> Verdict<
 pub(crate) fn check_seen(seen: &Seen, model: &Model) -> Verdict {
     let is_committed = seen.revision <= model.revision();
     require(is_committed, || format!("a reader saw {} before its commit", seen.revision))?;
-    let inside = model.at(seen.revision).values().filter(|kv| seen.query.range.contains(&kv.key));
-    same(&format!("a read in a write: {seen:?}"), &seen.kvs, &inside.cloned().collect())
+    let query = Range { revision: seen.revision, ..seen.query.clone() };
+    let (kvs, count) = (seen.kvs.clone(), seen.count);
+    let found = Found { kvs, more: false, count };
+    same(&format!("a read in a write: {query:?}"), &found, &select(model.at(seen.revision), &query))
 }
 
 /// The event log in pages: whole revisions, nothing left out.

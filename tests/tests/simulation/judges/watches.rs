@@ -39,7 +39,7 @@ impl Stream {
     /// The member says that the stream lacks nothing up to `revision`.
     pub(crate) fn check_complete(&mut self, revision: i64, model: &Model) -> Verdict {
         if self.complete <= revision {
-            let missing = model.watch(&self.spec, self.next, revision);
+            let missing = wanted(model, &self.spec, (self.next, revision), &[]);
             same(&format!("events that never came for {:?}", self.spec), &missing, &Vec::new())?;
             self.complete = revision + 1;
         }

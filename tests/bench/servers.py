@@ -11,9 +11,11 @@ START_LIMIT_S = 60
 STOP_LIMIT_S = 60
 LOAD_LIMIT_S = 300
 
-# A run during which other processes took more than this part of the machine is repeated, this often at most.
+# A run during which other processes took more than this part of the machine is repeated, this often at most,
 DISTURBED = 0.15
 REPEATS = 2
+# and only while there is patience left: seconds, for all waiting for a quiet machine and all repeats together.
+patience = 300.0
 
 CORE = pathlib.Path(os.environ["METASTORE_CORE_BIN"]).absolute()
 SIDECAR = pathlib.Path(os.environ.get("METASTORE_SIDECAR_BIN") or CORE.with_name("metastore-sidecar")).absolute()
@@ -128,7 +130,8 @@ class Server:
 
     def measure(self, work):
         """`load`, when the machine has nothing else to do; repeated if it got something else to do meanwhile."""
-        for _ in range(REPEATS + 1):
+        global patience
+        for attempt in range(REPEATS + 1):
             settle()
             before = machine_busy()
             own = self.cpu() + children_cpu()
@@ -137,9 +140,10 @@ class Server:
             elapsed = time.monotonic() - begin
             others = machine_busy() - before - (self.cpu() + children_cpu() - own)
             disturbed = max(0.0, others / (elapsed * os.cpu_count()))
-            disturbances.append(disturbed)
-            if disturbed < DISTURBED:
+            if disturbed < DISTURBED or patience < elapsed or attempt == REPEATS:
                 break
+            patience -= elapsed
+        disturbances.append(disturbed)
         return outcome
 
     def cpu(self):
@@ -173,11 +177,14 @@ def machine_busy():
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
-def settle(limit=20.0):
-    """Waits until the machine is nearly idle: a server's work in the background would burden the next one."""
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
-        before, begin = machine_busy(), time.monotonic()
-        time.sleep(0.4)
-        if (machine_busy() - before) / (time.monotonic() - begin) < 0.12 * os.cpu_count():
-            return
+def settle(limit=10.0):
+    """Waits until the machine is nearly idle: what a server does in the background would burden the next one."""
+    global patience
+    begin = time.monotonic()
+    limit = min(limit, patience)
+    while (now := time.monotonic()) < begin + limit:
+        before = machine_busy()
+        time.sleep(0.3)
+        if machine_busy() - before < 0.12 * os.cpu_count() * (time.monotonic() - now):
+            break
+    patience -= time.monotonic() - begin

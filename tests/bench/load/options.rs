@@ -70,9 +70,12 @@ pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option
     if !options.endpoint.ip().is_loopback() {
         return Err(format!("{}: loopback only", options.endpoint).into());
     }
-    if options.connections == 0 || options.streams == 0 || options.keys <= u64::from(options.limit)
-    {
-        return Err("connections, streams: at least 1; keys: more than limit".into());
+    if options.connections == 0 || options.streams == 0 || options.keys == 0 {
+        return Err("connections, streams, keys: at least 1".into());
+    }
+    let takes_many = matches!(options.operation, Operation::Load(Mix::Range | Mix::Page));
+    if takes_many && options.keys <= u64::from(options.limit) {
+        return Err("keys: more than limit".into());
     }
     Ok(options)
 }

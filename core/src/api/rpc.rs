@@ -20,22 +20,30 @@ use tonic::{Request, Response, Status, Streaming};
 use super::edge::Edge;
 use super::etcd::status;
 use super::message_limit::Limited;
+use super::reply_body::ReplyBody;
 
-/// An encoded message, in two parts so that the second may be shared between replies.
+/// An encoded message, in parts so that the second may be shared between replies, and so that a
+/// long one need not be moved while it grows.
 #[derive(Debug, Clone, Default)]
 pub struct Reply {
     pub head: Bytes,
     pub body: Bytes,
+    /// What follows `body`; mostly nothing does.
+    pub rest: Vec<Bytes>,
 }
 
 impl Reply {
     pub fn of(message: &impl Message) -> Self {
-        Self { head: message.encode_to_vec().into(), body: Bytes::new() }
+        Self::new(message.encode_to_vec().into(), Bytes::new())
+    }
+
+    pub fn new(head: Bytes, body: Bytes) -> Self {
+        Self { head, body, rest: Vec::new() }
     }
 
     #[expect(clippy::len_without_is_empty, reason = "nobody asks whether an answer is empty")]
     pub fn len(&self) -> usize {
-        self.head.len() + self.body.len()
+        self.head.len() + self.body.len() + self.rest.iter().map(Bytes::len).sum::<usize>()
     }
 }
 
@@ -52,7 +60,18 @@ where
     F: Fn(Arc<Edge>, M) -> W + Send,
     W: Future<Output = Result<Reply, Status>> + Send + 'static,
 {
-    grpc::<M>(&edge).unary(Calling { edge, call }, request).await
+    let sent = edge.context.metrics.sent_bytes.clone();
+    let mut served = grpc::<M>(&edge).unary(Calling { edge, call }, request).await;
+    // tonic has encoded nothing yet; its body would do that when it is polled.
+    let Some(reply) = served.extensions_mut().remove::<Reply>() else { return served };
+    let len = reply.len() as u64;
+    match ReplyBody::of(reply) {
+        Some(body) => {
+            sent.inc_by(len);
+            served.map(|_tonics| Body::new(body))
+        }
+        None => Status::out_of_range("metastore: the answer is longer than 4 GiB").into_http(),
+    }
 }
 
 /// Answers a call with one message from the client and a stream to it.
@@ -100,7 +119,13 @@ where
 
     fn call(&mut self, request: Request<M>) -> Self::Future {
         let called = (self.call)(Arc::clone(&self.edge), request.into_inner());
-        Box::pin(async move { called.await.map(Response::new) })
+        Box::pin(async move {
+            let reply = called.await?;
+            // It travels beside an empty message: see `unary`.
+            let mut response = Response::new(Reply::default());
+            response.extensions_mut().insert(reply);
+            Ok(response)
+        })
     }
 }
 
@@ -168,6 +193,9 @@ impl Encoder for ReplyEncoder {
         out.reserve(reply.len());
         out.put_slice(&reply.head);
         out.put_slice(&reply.body);
+        for part in &reply.rest {
+            out.put_slice(part);
+        }
         Ok(())
     }
 }

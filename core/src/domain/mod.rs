@@ -8,6 +8,7 @@ pub mod alarm;
 pub mod command;
 pub mod effects;
 pub mod fault;
+pub mod foresight;
 pub mod key;
 pub mod lease;
 pub mod marks;

@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use super::{Operation, Pending, Replica};
+use bytes::Bytes;
+
+use super::{Operation, Replica};
 use crate::domain::effects::{Event, Mutation, Response};
-use crate::domain::{Effects, Fault, Overlay, Rejection};
+use crate::domain::{Effects, Fault, Overlay, Rejection, foresight};
 use crate::raft::driver::NotProposed;
-use crate::raft::{Committed, ProposalId, payload};
-use crate::store::{Applied, Rows};
+use crate::raft::{Committed, Proposal, ProposalId, payload};
+use crate::store::Applied;
+use crate::store::ahead::KEYS_MAX;
+
+/// Entries that are decided and written together.
+const GROUP_MAX: usize = 1000;
 
 /// What a turn says to the rest of the member.
 #[derive(Debug, Default)]
@@ -60,6 +66,43 @@ pub struct EventBatch {
     pub revision: i64,
 }
 
+/// A committed entry as it is decided.
+struct Decoded {
+    position: Applied,
+    /// `None` in the entry with which a leader begins its term.
+    proposal: Option<Proposal>,
+}
+
+impl TryFrom<Committed> for Decoded {
+    type Error = Fault;
+
+    fn try_from(entry: Committed) -> Result<Self, Fault> {
+        let position = Applied { index: entry.index, term: entry.term };
+        let is_empty = entry.payload.is_empty();
+        let proposal = if is_empty { None } else { Some(payload::decode(entry.payload)?) };
+        Ok(Self { position, proposal })
+    }
+}
+
+impl Decoded {
+    fn reads_history(&self) -> bool {
+        self.proposal.as_ref().is_some_and(|proposal| proposal.command.reads_history())
+    }
+}
+
+/// The keys whose rows the group will ask for, one by one; not more than are worth it.
+fn keys_of(group: &[Decoded]) -> Vec<Bytes> {
+    let mut keys = Vec::with_capacity(group.len());
+    for proposal in group.iter().filter_map(|entry| entry.proposal.as_ref()) {
+        foresight::keys(&proposal.command, &mut |key| {
+            if keys.len() < KEYS_MAX {
+                keys.push(key.clone());
+            }
+        });
+    }
+    keys
+}
+
 impl From<NotProposed> for Unavailable {
     fn from(refused: NotProposed) -> Self {
         match refused {
@@ -76,15 +119,36 @@ impl Replica {
         entries: Vec<Committed>,
         outputs: &mut Outputs,
     ) -> Result<(), Fault> {
-        let store = self.store.clone();
-        let rows = store.newest();
-        let mut pending = Overlay::new(&rows);
-        let mut decided = Vec::with_capacity(entries.len());
+        let mut group = Vec::with_capacity(entries.len().min(GROUP_MAX));
         for entry in entries {
-            let position = Applied { index: entry.index, term: entry.term };
-            if let Some((id, effects)) =
-                self.decide(&rows, &mut pending, entry, &mut decided, outputs)?
-            {
+            let entry = Decoded::try_from(entry)?;
+            // What reads history reads what only committed rows can show.
+            if group.len() == GROUP_MAX || entry.reads_history() {
+                self.apply_group(std::mem::take(&mut group), outputs)?;
+            }
+            group.push(entry);
+        }
+        self.apply_group(group, outputs)
+    }
+
+    fn apply_group(&mut self, group: Vec<Decoded>, outputs: &mut Outputs) -> Result<(), Fault> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        let decided = self.decide(group)?;
+        self.commit(decided, outputs)
+    }
+
+    /// Decides one entry after the other, each on what those before it leave behind.
+    fn decide(&mut self, group: Vec<Decoded>) -> Result<Vec<(ProposalId, Effects)>, Fault> {
+        let store = self.store.clone();
+        let ahead = store.read_ahead(keys_of(&group))?;
+        let rows = store.newest().with(&ahead);
+        let mut pending = Overlay::new(&rows);
+        let mut decided = Vec::with_capacity(group.len());
+        for Decoded { position, proposal } in group {
+            if let Some(Proposal { id, proposed_at, command }) = proposal {
+                let effects = self.machine.apply(&mut pending, proposed_at, command)?;
                 for mutation in &effects.mutations {
                     self.batch.stage(mutation);
                 }
@@ -92,39 +156,19 @@ impl Replica {
             }
             self.applied = position;
         }
-        self.commit(&mut decided, outputs)
-    }
-
-    fn decide<'s>(
-        &mut self,
-        rows: &'s Rows<'s>,
-        pending: &mut Pending<'s>,
-        entry: Committed,
-        decided: &mut Vec<(ProposalId, Effects)>,
-        outputs: &mut Outputs,
-    ) -> Result<Option<(ProposalId, Effects)>, Fault> {
-        if entry.payload.is_empty() {
-            return Ok(None);
-        }
-        let proposal = payload::decode(entry.payload)?;
-        if proposal.command.reads_history() {
-            // It reads what only committed rows can show.
-            self.commit(decided, outputs)?;
-            *pending = Overlay::new(rows);
-        }
-        let effects = self.machine.apply(pending, proposal.proposed_at, proposal.command)?;
-        Ok(Some((proposal.id, effects)))
+        Ok(decided)
     }
 
     /// One write for everything decided, with the applied index in it; then publish, then answer.
     fn commit(
         &mut self,
-        decided: &mut Vec<(ProposalId, Effects)>,
+        decided: Vec<(ProposalId, Effects)>,
         outputs: &mut Outputs,
     ) -> Result<(), Fault> {
         let mutations = decided.iter().flat_map(|(_, effects)| &effects.mutations);
         let births = self.store.counts().stage(&self.store.newest(), mutations, &mut self.batch)?;
         self.batch.set_state(&self.machine, self.applied);
+        self.batch.sort();
         self.board.stage(self.machine.revision);
         self.board.enter(Operation::StoreWrite);
         self.store.engine().write(&self.batch)?;
@@ -139,9 +183,9 @@ impl Replica {
         Ok(())
     }
 
-    fn tell(&mut self, decided: &mut Vec<(ProposalId, Effects)>, outputs: &mut Outputs) {
+    fn tell(&mut self, decided: Vec<(ProposalId, Effects)>, outputs: &mut Outputs) {
         let mut events = Vec::new();
-        for (id, effects) in decided.drain(..) {
+        for (id, effects) in decided {
             for mutation in &effects.mutations {
                 self.follow(mutation, outputs);
             }

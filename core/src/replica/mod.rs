@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use crate::clock::Now;
-use crate::domain::{Command, Fault, Machine, Overlay};
+use crate::domain::{Command, Fault, Machine};
 use crate::raft::driver::sole_voter;
 use crate::raft::{Committed, Driver, DriverConfig, LogStore};
 use crate::store::{Applied, Batch, Store};
@@ -308,6 +308,3 @@ impl Replica {
         self.board.show_machine(&self.machine);
     }
 }
-
-/// What a batch of commands is decided on.
-type Pending<'s> = Overlay<'s, crate::store::Rows<'s>>;

@@ -6,6 +6,10 @@ use super::codec;
 use super::columns::{Column, META_ALARMS};
 use crate::domain::Mutation;
 
+/// At most, but for huge values: kind, column and two lengths.
+const WRITE_HEAD_BYTES: usize = 8;
+const BATCH_HEAD_BYTES: usize = 16;
+
 /// An ordered list of writes, in one buffer.
 #[derive(Debug, Default, Clone)]
 pub struct Batch {
@@ -46,9 +50,21 @@ pub enum WriteRef<'b> {
 }
 
 impl Batch {
-    /// Bytes staged so far.
-    pub fn bytes(&self) -> usize {
-        self.buffer.len()
+    /// About what RocksDB makes of it: each write has a head of column and lengths.
+    pub fn encoded_bytes(&self) -> usize {
+        self.buffer.len() + self.writes.len() * WRITE_HEAD_BYTES + BATCH_HEAD_BYTES
+    }
+
+    /// Puts the writes of each column in key order; writes of one key stay as they are. Whoever
+    /// looks for the place of each key finds it near the last one.
+    pub fn sort(&mut self) {
+        let Self { buffer, writes } = self;
+        if writes.iter().any(|write| write.kind == Kind::DeleteRange) {
+            // It is before or after what it overlaps.
+            return;
+        }
+        let place = |write: &Write| (write.column as u8, buffer.get(write.key.clone()));
+        writes.sort_by(|a, b| place(a).cmp(&place(b)));
     }
 
     pub fn clear(&mut self) {
@@ -150,5 +166,49 @@ impl Batch {
             self.buffer.extend_from_slice(part);
         }
         start..self.buffer.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(batch: &Batch) -> Vec<(Column, &[u8], &[u8])> {
+        let parts = |(column, write)| match write {
+            WriteRef::Put { key, value } => (column, key, value),
+            WriteRef::Delete { key } => (column, key, &b"-"[..]),
+            WriteRef::DeleteRange { from, to } => (column, from, to),
+        };
+        batch.iter().map(parts).collect()
+    }
+
+    #[test]
+    fn sorting_keeps_the_writes_of_a_key_in_order() {
+        let mut batch = Batch::default();
+        batch.put(Column::History, &[b"a"], &[b"1"]);
+        batch.put(Column::Latest, &[b"b"], &[b"2"]);
+        batch.put(Column::Latest, &[b"a"], &[b"3"]);
+        batch.delete(Column::Latest, &[b"b"]);
+        batch.put(Column::Latest, &[b"b"], &[b"1"]);
+        batch.sort();
+        let expected: [(Column, &[u8], &[u8]); 5] = [
+            (Column::Latest, b"a", b"3"),
+            (Column::Latest, b"b", b"2"),
+            (Column::Latest, b"b", b"-"),
+            (Column::Latest, b"b", b"1"),
+            (Column::History, b"a", b"1"),
+        ];
+        assert_eq!(keys(&batch), expected);
+    }
+
+    #[test]
+    fn a_batch_that_deletes_a_range_stays_as_it_is() {
+        let mut batch = Batch::default();
+        batch.put(Column::Events, &[b"b"], &[b"1"]);
+        batch.delete_range(Column::Events, b"a", b"c");
+        batch.put(Column::Events, &[b"a"], &[b"2"]);
+        let before = batch.clone();
+        batch.sort();
+        assert_eq!(keys(&batch), keys(&before));
     }
 }

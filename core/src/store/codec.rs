@@ -55,9 +55,9 @@ pub fn escaped_prefix(key: &[u8]) -> Vec<u8> {
 }
 
 fn escape_into(key: &[u8], out: &mut Vec<u8>) {
-    for &byte in key {
-        out.push(byte);
-        if byte == 0 {
+    for part in key.split_inclusive(|byte| *byte == 0) {
+        out.extend_from_slice(part);
+        if part.ends_with(&[0]) {
             out.push(0xff);
         }
     }

@@ -35,6 +35,11 @@ pub trait Engine: Send + Sync {
 pub trait Reads {
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Bytes>, Fault>;
 
+    /// The rows of `keys`, in their order. The keys ascend and no key is there twice.
+    fn get_many(&self, column: Column, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, Fault> {
+        keys.iter().map(|key| self.get(column, key)).collect()
+    }
+
     /// A cursor over the keys from `from` up to, not including, `to`; it stands on the first.
     fn cursor<'r>(
         &'r self,

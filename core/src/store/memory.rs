@@ -129,6 +129,10 @@ impl Reads for MemoryEngine {
         self.state.lock().newest.get(column, key)
     }
 
+    fn get_many(&self, column: Column, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, Fault> {
+        self.state.lock().newest.get_many(column, keys)
+    }
+
     fn cursor<'r>(
         &'r self,
         column: Column,
@@ -147,6 +151,12 @@ impl Reads for MemoryEngine {
 impl Reads for Columns {
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Bytes>, Fault> {
         Ok(self.rows(column).get(key).cloned())
+    }
+
+    fn get_many(&self, column: Column, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, Fault> {
+        // RocksDB would answer wrongly, and not complain.
+        assert!(keys.is_sorted_by(|key, next| key < next), "{} keys out of order", keys.len());
+        keys.iter().map(|key| self.get(column, key)).collect()
     }
 
     fn cursor<'r>(

@@ -3,6 +3,7 @@
 //! `columns.rs` is the page of bytes. The rows live behind the port [`Engine`]: RocksDB in
 //! production, memory with crashes in the simulator.
 
+pub mod ahead;
 pub mod batch;
 pub mod codec;
 pub mod columns;
@@ -15,6 +16,7 @@ pub mod open;
 pub mod rocks;
 pub mod view;
 
+pub use ahead::Ahead;
 pub use batch::Batch;
 pub use columns::Column;
 pub use counts::Counts;
@@ -23,6 +25,10 @@ pub use open::{Applied, Recovered};
 pub use view::Rows;
 
 use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::domain::Fault;
 
 /// The rows of one member.
 #[derive(Clone)]
@@ -54,6 +60,12 @@ impl Store {
     /// rows.
     pub fn newest(&self) -> Rows<'_> {
         Rows::new(self.engine.newest())
+    }
+
+    /// Reads the newest live versions of many keys at once. They are the newest until the next
+    /// write, so this is for the thread that writes.
+    pub fn read_ahead(&self, keys: Vec<Bytes>) -> Result<Ahead, Fault> {
+        Ahead::read(self.engine.newest(), keys)
     }
 
     /// Runs `read` on rows that all belong to one moment. The moment must be short: RocksDB keeps

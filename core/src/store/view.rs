@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::codec::{self, POSITION_LEN, StateRow};
 use super::columns::META_STATE;
-use super::{Column, Counts, Cursor, Reads};
+use super::{Ahead, Column, Counts, Cursor, Reads};
 use crate::domain::effects::LoggedEvent;
 use crate::domain::mvcc::DeadTotals;
 use crate::domain::view::Visit;
@@ -27,6 +27,8 @@ pub struct Rows<'r> {
     reads: &'r dyn Reads,
     /// Numbers of keys by chunk, and the newest rows, to make up for the time between the two.
     counts: Option<(&'r Counts, &'r dyn Reads)>,
+    /// Live rows that need not be read again.
+    ahead: Option<&'r Ahead>,
 }
 
 impl std::fmt::Debug for Rows<'_> {
@@ -37,12 +39,17 @@ impl std::fmt::Debug for Rows<'_> {
 
 impl<'r> Rows<'r> {
     pub fn new(reads: &'r dyn Reads) -> Self {
-        Self { reads, counts: None }
+        Self { reads, counts: None, ahead: None }
+    }
+
+    /// The same rows, of which some are known already; until the next write.
+    pub fn with(self, ahead: &'r Ahead) -> Self {
+        Self { ahead: Some(ahead), ..self }
     }
 
     /// Rows of one moment that can be counted without looking at each.
     pub fn counted(reads: &'r dyn Reads, counts: &'r Counts, newest: &'r dyn Reads) -> Self {
-        Self { reads, counts: Some((counts, newest)) }
+        Self { counts: Some((counts, newest)), ..Self::new(reads) }
     }
 
     pub fn reads(&self) -> &'r dyn Reads {
@@ -326,6 +333,9 @@ fn row_ref<'a>(column: Column, key: &'a [u8], row: &'a [u8]) -> Result<RowRef<'a
 
 impl View for Rows<'_> {
     fn live(&self, key: &[u8]) -> Result<Option<Version>, Fault> {
+        if let Some(known) = self.ahead.and_then(|ahead| ahead.find(key)) {
+            return Ok(known.version.clone());
+        }
         let Some(row) = self.reads.get(Column::Latest, key)? else {
             return Ok(None);
         };

@@ -7,6 +7,7 @@ use metastore_proto::etcdserverpb as pb;
 use prost::Message;
 use tonic::Status;
 
+use super::rows::Rows;
 use super::{check, convert, header, status};
 use crate::api::edge::Edge;
 use crate::api::rpc::Reply;
@@ -16,8 +17,6 @@ use crate::domain::mvcc::range::Summary;
 use crate::domain::{KeyValue, Rejection, RowRef};
 use crate::replica::{Answered, Unreadable};
 
-/// Room for rows to begin with.
-const ROWS_BYTES: usize = 32 << 10;
 /// What etcd's raft payload has beside the request: header, field number, length.
 const PAYLOAD_OVERHEAD: usize = 20;
 
@@ -31,11 +30,11 @@ pub async fn range(edge: Arc<Edge>, request: pb::RangeRequest) -> Result<Reply, 
     if is_get(&query) {
         return get(&edge, &query);
     }
-    let mut rows = BytesMut::with_capacity(ROWS_BYTES);
-    let take = &mut |row: RowRef<'_>| convert::append_row(&mut rows, row);
+    let mut rows = Rows::default();
+    let take = &mut |row: RowRef<'_>| rows.append(row);
     let short = edge.context.reader.short_range(&query, take);
     match short.map_err(|error| status::unreadable(&error))? {
-        Some(answered) => Ok(range_reply(&edge, answered, rows.freeze())),
+        Some(answered) => Ok(range_reply(&edge, answered, rows)),
         None => long_range(edge, query).await,
     }
 }
@@ -53,22 +52,23 @@ fn get(edge: &Edge, query: &Range) -> Result<Reply, Status> {
     let found = edge.context.reader.get(query.range.start());
     let (version, revision) = found.map_err(|fault| status::fault(&fault))?;
     let count = i64::from(version.is_some());
-    let mut rows = BytesMut::new();
+    let mut row = BytesMut::new();
     if let Some(version) = version {
         let kv = KeyValue { key: query.range.start().clone(), version };
-        convert::append_row(&mut rows, kv.as_row());
+        convert::append_row(&mut row, kv.as_row());
     }
     let summary = Summary { more: false, count };
-    Ok(range_reply(edge, Answered { summary, revision }, rows.freeze()))
+    let head = range_head(edge, Answered { summary, revision });
+    Ok(Reply::new(head, row.freeze()))
 }
 
 /// A read that takes its time takes it on the pool.
 async fn long_range(edge: Arc<Edge>, query: Range) -> Result<Reply, Status> {
     let reader = edge.context.reader.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let mut rows = BytesMut::new();
-        let answered = reader.range(&query, &mut |row| convert::append_row(&mut rows, row))?;
-        Ok::<_, Unreadable>((answered, rows.freeze()))
+        let mut rows = Rows::default();
+        let answered = reader.range(&query, &mut |row| rows.append(row))?;
+        Ok::<_, Unreadable>((answered, rows))
     });
     let read = read.await.map_err(|_stopping| Status::from(status::STOPPED))?;
     let (answered, rows) = read.map_err(|error| status::unreadable(&error))?;
@@ -76,14 +76,20 @@ async fn long_range(edge: Arc<Edge>, query: Range) -> Result<Reply, Status> {
 }
 
 /// The rows are encoded already; protobuf does not mind in which order fields come.
-fn range_reply(edge: &Edge, answered: Answered, rows: Bytes) -> Reply {
-    let rest = pb::RangeResponse {
+fn range_reply(edge: &Edge, answered: Answered, rows: Rows) -> Reply {
+    let (body, rest) = rows.finish();
+    Reply { head: range_head(edge, answered), body, rest }
+}
+
+/// All of the answer but its rows.
+fn range_head(edge: &Edge, answered: Answered) -> Bytes {
+    let head = pb::RangeResponse {
         header: Some(header::at(&edge.context, answered.revision)),
         kvs: Vec::new(),
         more: answered.summary.more,
         count: answered.summary.count,
     };
-    Reply { head: rest.encode_to_vec().into(), body: rows }
+    head.encode_to_vec().into()
 }
 
 pub async fn put(edge: Arc<Edge>, request: pb::PutRequest) -> Result<Reply, Status> {

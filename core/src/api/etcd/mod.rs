@@ -10,5 +10,6 @@ pub mod kv;
 pub mod lease;
 pub mod maintenance;
 pub mod range_stream;
+pub mod rows;
 pub mod status;
 pub mod watch;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use metastore_proto::etcdserverpb as pb;
 use pb::range_request::SortOrder;
-use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -81,7 +80,7 @@ fn chunk(rows: Bytes) -> Reply {
     let mut head = BytesMut::with_capacity(8);
     head.put_u8(RANGE_RESPONSE_TAG);
     put_varint(&mut head, rows.len() as u64);
-    Reply { head: head.freeze(), body: rows }
+    Reply::new(head.freeze(), rows)
 }
 
 struct Page {
@@ -130,6 +129,6 @@ async fn finish(
             count: counted.summary.count,
         }),
     };
-    drop(sender.send(Ok(Reply { head: last.encode_to_vec().into(), body: Bytes::new() })).await);
+    drop(sender.send(Ok(Reply::of(&last))).await);
     Ok(())
 }

@@ -133,7 +133,7 @@ pub(super) fn response(
         fragment: is_part,
         ..pb::WatchResponse::default()
     };
-    Reply { head: rest.encode_to_vec().into(), body: events }
+    Reply::new(rest.encode_to_vec().into(), events)
 }
 
 #[cfg(test)]

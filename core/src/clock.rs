@@ -3,15 +3,6 @@
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The clocks as somebody has read them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Now {
-    /// Never goes back; milliseconds from an arbitrary start.
-    pub monotonic_ms: i64,
-    /// Milliseconds since the epoch.
-    pub unix_ms: i64,
-}
-
 fn start() -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
     *START.get_or_init(Instant::now)
@@ -27,12 +18,9 @@ pub fn monotonic_ms() -> i64 {
     monotonic_us() / 1000
 }
 
-/// Milliseconds since the epoch.
+/// Milliseconds since the epoch, as somebody has set it: for a store that begins, and nothing else
+/// (`replica/steady_time.rs`).
 pub fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-pub fn now() -> Now {
-    Now { monotonic_ms: monotonic_ms(), unix_ms: unix_ms() }
 }

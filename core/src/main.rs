@@ -1,8 +1,14 @@
 //! The process: settings or every mistake in them, then the server, then an exit code.
 
+mod admin_call;
+mod prestop;
+mod probe;
+
 use std::process::ExitCode;
 
-use metastore_proto::environment::{self, LogFormat, LogSettings, Mistake, Process, Settings};
+use metastore_proto::environment::{
+    self, LogFormat, LogSettings, Mistake, Process, Settings, Warning,
+};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -12,8 +18,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const EX_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    match std::env::args().nth(1).as_deref() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
         None => start(),
+        Some("probe") => probe::execute(arguments.get(1..).unwrap_or_default()),
+        Some("prestop") => prestop::execute(arguments.get(1..).unwrap_or_default()),
         Some("--version" | "-V") => say(&format!("metastore-core {}", env!("CARGO_PKG_VERSION"))),
         Some("--help" | "-h") => say(&help()),
         Some(other) => {
@@ -30,10 +39,7 @@ fn start() -> ExitCode {
         Err(mistakes) => return refuse(&mistakes),
     };
     listen_to(&settings.log);
-    for warning in warnings {
-        tracing::warn!("{warning}");
-    }
-    run(&settings)
+    run(&settings, &warnings)
 }
 
 /// A thread that panics must not leave a member that only looks alive.
@@ -45,10 +51,10 @@ fn die_whole() {
     }));
 }
 
-fn run(settings: &Settings) -> ExitCode {
+fn run(settings: &Settings, warnings: &[Warning]) -> ExitCode {
     die_whole();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "metastore-core starts");
-    match metastore_core::server::run(settings) {
+    match metastore_core::server::run(settings, warnings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             tracing::error!(%fault, "cannot go on");
@@ -77,7 +83,10 @@ fn listen_to(log: &LogSettings) {
 
 fn help() -> String {
     format!(
-        "metastore-core serves etcd's v3 API. It takes no arguments but --version and --help.\n\n{}",
+        "metastore-core serves etcd's v3 API.\n\n\
+         Without arguments it serves. Beside a core that runs, with the same settings:\n\
+         \x20 probe startup|ready|live   asks the sidecar, else core; exit 0 or 1\n\
+         \x20 prestop [seconds]          asks core to drain, and waits (5); exit 0\n\n{}",
         environment::help(Process::Core)
     )
 }

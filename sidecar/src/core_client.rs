@@ -1,4 +1,4 @@
-//! How the sidecar talks to core: a port with three calls, and the Unix socket behind it.
+//! How the sidecar talks to core: a port with four calls, and the Unix socket behind it.
 //!
 //! Every call has a deadline. The socket may be missing at start, and core may restart: the next
 //! call connects again.
@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use metastore_proto::admin::admin_client::AdminClient;
-use metastore_proto::admin::{CompactRequest, MetricsRequest, ObserveRequest, ObserveResponse};
+use metastore_proto::admin::{
+    AlarmRequest, CompactRequest, MetricsRequest, ObserveRequest, ObserveResponse,
+};
 use thiserror::Error as ThisError;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -25,6 +27,8 @@ const OBSERVE_DEADLINE: Duration = Duration::from_secs(1);
 const METRICS_DEADLINE: Duration = Duration::from_secs(2);
 /// A compaction goes through consensus and waits to be applied.
 const COMPACT_DEADLINE: Duration = Duration::from_secs(30);
+/// So does an alarm, but it is small.
+const ALARM_DEADLINE: Duration = Duration::from_secs(10);
 /// The largest answer that is read, in bytes; metrics are the largest.
 const ANSWER_MAX: usize = 16 << 20;
 
@@ -34,6 +38,8 @@ pub trait CoreClient: Send + Sync + 'static {
     fn observe(&self) -> impl Future<Output = Result<ObserveResponse, CoreError>> + Send;
     /// Makes history before this revision unreadable. Returns the compacted revision after it.
     fn compact(&self, revision: i64) -> impl Future<Output = Result<i64, CoreError>> + Send;
+    /// Raises or clears the alarm NOSPACE of this member; returns when that is applied.
+    fn alarm(&self, request: AlarmRequest) -> impl Future<Output = Result<(), CoreError>> + Send;
     /// Core's metrics in the Prometheus text format.
     fn metrics(&self) -> impl Future<Output = Result<String, CoreError>> + Send;
 }
@@ -85,6 +91,12 @@ impl CoreClient for SocketCore {
         let request = CompactRequest { revision, physical: false };
         let answer = within(COMPACT_DEADLINE, client.compact(request)).await?;
         Ok(answer.compacted_revision)
+    }
+
+    async fn alarm(&self, request: AlarmRequest) -> Result<(), CoreError> {
+        let mut client = self.client.clone();
+        within(ALARM_DEADLINE, client.alarm(request)).await?;
+        Ok(())
     }
 
     async fn metrics(&self) -> Result<String, CoreError> {

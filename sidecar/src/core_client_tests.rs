@@ -5,7 +5,7 @@ use std::path::Path;
 
 use metastore_proto::admin::admin_server::{Admin, AdminServer};
 use metastore_proto::admin::{
-    AlarmRequest, AlarmResponse, CompactResponse, DrainRequest, DrainResponse, MetricsResponse,
+    AlarmCause, AlarmResponse, CompactResponse, DrainRequest, DrainResponse, MetricsResponse,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -54,8 +54,14 @@ impl Admin for Core {
         Ok(Response::new(MetricsResponse { text: "a 1\n".to_owned() }))
     }
 
-    async fn alarm(&self, _: Request<AlarmRequest>) -> Result<Response<AlarmResponse>, Status> {
-        Err(Status::unimplemented("not needed here"))
+    async fn alarm(
+        &self,
+        request: Request<AlarmRequest>,
+    ) -> Result<Response<AlarmResponse>, Status> {
+        if request.into_inner().raise {
+            return Ok(Response::new(AlarmResponse::default()));
+        }
+        Err(Status::unavailable("no leader"))
     }
 
     async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
@@ -102,6 +108,18 @@ async fn a_socket_may_be_missing_at_start() {
     assert_eq!(client.observe().await, gone);
     let task = serve(Core::Healthy, &socket);
     assert_eq!(client.observe().await, Ok(serving()));
+    task.abort();
+}
+
+#[tokio::test]
+async fn an_alarm_is_done_or_refused() {
+    let (_directory, socket) = place();
+    let task = serve(Core::Healthy, &socket);
+    let client = SocketCore::new(socket);
+    let request = |raise| AlarmRequest { raise, cause: AlarmCause::Disk.into() };
+    assert_eq!(client.alarm(request(true)).await, Ok(()));
+    let refused = CoreError::Refused { code: Code::Unavailable, message: "no leader".to_owned() };
+    assert_eq!(client.alarm(request(false)).await, Err(refused));
     task.abort();
 }
 

@@ -57,7 +57,9 @@ mod tests {
     #[test]
     fn families_of_our_names_are_left_out() {
         let text = "# HELP a Words: metastore_sidecar_x\n# TYPE a gauge\na 1\n\
-            # TYPE metastore_core_up gauge\nmetastore_core_up 1\n\nmetastore_sidecar_x{a=\"b\"} 2\n\
+            # TYPE metastore_core_up gauge\nmetastore_core_up 1\n\n\
+            # TYPE etcd_server_healthcheck gauge\netcd_server_healthcheck{name=\"b\"} 1\n\
+            etcd_server_health_success 1\nmetastore_sidecar_x{a=\"b\"} 2\n\
             metastore_store_bytes 3";
         assert_eq!(
             without_ours(text),

@@ -5,7 +5,8 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use metastore_proto::admin::{
-    Consensus, Disk, History, Liveness, ObserveResponse, Phase, Process, Role, TimeMark,
+    AlarmRequest, Consensus, Disk, History, Liveness, ObserveResponse, Phase, Process, Role,
+    TimeMark,
 };
 use tokio::sync::mpsc;
 
@@ -20,6 +21,8 @@ pub(crate) struct FakeCore {
     compactions: Script<i64>,
     metrics: Script<String>,
     asked_to_compact: Mutex<Option<mpsc::UnboundedSender<i64>>>,
+    alarms: Script<()>,
+    asked_for_alarm: Mutex<Option<mpsc::UnboundedSender<AlarmRequest>>>,
 }
 
 impl FakeCore {
@@ -47,6 +50,17 @@ impl FakeCore {
         *self.asked_to_compact.lock().unwrap() = Some(asked);
         questions
     }
+
+    /// Returns where the requests arrive.
+    pub(crate) fn will_alarm(
+        &self,
+        answers: impl IntoIterator<Item = Result<(), CoreError>>,
+    ) -> mpsc::UnboundedReceiver<AlarmRequest> {
+        self.alarms.lock().unwrap().extend(answers);
+        let (asked, questions) = mpsc::unbounded_channel();
+        *self.asked_for_alarm.lock().unwrap() = Some(asked);
+        questions
+    }
 }
 
 async fn next<T>(script: &Script<T>) -> Result<T, CoreError> {
@@ -67,6 +81,13 @@ impl CoreClient for Arc<FakeCore> {
             asked.send(revision).unwrap();
         }
         next(&self.compactions).await
+    }
+
+    async fn alarm(&self, request: AlarmRequest) -> Result<(), CoreError> {
+        if let Some(asked) = &*self.asked_for_alarm.lock().unwrap() {
+            asked.send(request).unwrap();
+        }
+        next(&self.alarms).await
     }
 
     async fn metrics(&self) -> Result<String, CoreError> {
@@ -94,6 +115,7 @@ pub(crate) fn serving() -> ObserveResponse {
             compacted_revision: 0,
             marks: vec![TimeMark { unix_ms: 1_000, revision: 3000 }],
             keys: 10,
+            now_ms: 61_000,
         }),
         disk: Some(Disk { writable: true, ..Disk::default() }),
         liveness: Some(Liveness { local_read_ok: true, ..Liveness::default() }),

@@ -16,11 +16,21 @@ pub mod health;
 pub mod compaction;
 pub mod probes;
 
+pub mod page;
+pub mod report;
+pub mod status;
+
+pub mod machine;
+pub mod validate;
+
 pub mod core_metrics;
 pub mod disk;
 pub mod listen;
 pub mod metrics;
+pub mod reload;
+pub mod serve;
 pub mod telemetry;
+pub mod tunable;
 pub mod wall_clock;
 
 #[cfg(test)]

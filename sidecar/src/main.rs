@@ -6,24 +6,37 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use metastore_proto::environment::{self, Mistake, Process, Settings, Warning};
-use metastore_sidecar::{app, listen, telemetry};
+use metastore_sidecar::app::{self, Start};
+use metastore_sidecar::listen;
+use metastore_sidecar::status::{self, Found};
+use metastore_sidecar::telemetry::{self, Verbosity};
+use metastore_sidecar::validate;
+use tokio::runtime::Runtime;
 use tracing::{error, info, warn};
 
 /// `EX_USAGE`: the environment or the command line is wrong.
 const EXIT_CONFIGURATION: u8 = 64;
 /// `EX_UNAVAILABLE`: the port is taken.
 const EXIT_UNAVAILABLE: u8 = 69;
-/// `EX_SOFTWARE`: a part of the sidecar ended by itself.
+/// `EX_SOFTWARE`: the process lacks something of the system.
 const EXIT_SOFTWARE: u8 = 70;
 
-const USAGE: &str = "Usage: metastore-sidecar [--help | --version]\n\n\
-    Answers probes for a metastore core, keeps its history compacted and shows its metrics.\n\n";
+const USAGE: &str = "Usage: metastore-sidecar [--help | --version]\n\
+    \x20      metastore-sidecar validate [--explain] [--format text|json]\n\
+    \x20      metastore-sidecar status [--watch] [--format text|json]\n\n\
+    Answers probes for a metastore core, keeps its history compacted and shows its metrics.\n\
+    `validate` prints all that is wrong with the environment and the machine; it exits with 64 if\n\
+    anything is.\n\
+    `status` shows what the running sidecar knows; it exits with 0 when all is well, 1 when not, 69\n\
+    when no sidecar answers.\n\n";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(|argument| argument.to_str()).collect();
     match arguments.as_slice() {
         [] => start(),
+        [Some("validate"), rest @ ..] => show_validation(rest),
+        [Some("status"), rest @ ..] => show_status(rest),
         [Some("--version" | "-V")] => {
             print(&format!("metastore-sidecar {}\n", env!("CARGO_PKG_VERSION")))
         }
@@ -34,9 +47,40 @@ fn main() -> ExitCode {
     }
 }
 
+/// The environment of the process, with its file as that is now.
+fn read_environment() -> Result<(Settings, Vec<Warning>), Vec<Mistake>> {
+    environment::read(env::vars_os(), |path| fs::read_to_string(path))
+}
+
+fn show_validation(arguments: &[Option<&str>]) -> ExitCode {
+    let Some(options) = validate::command::options(arguments) else { return complain(USAGE) };
+    let Ok(runtime) = runtime() else { return ExitCode::from(EXIT_SOFTWARE) };
+    let review = environment::review(env::vars_os(), |path| fs::read_to_string(path));
+    let (is_valid, text) = runtime.block_on(validate::command::run(review, options));
+    runtime.shutdown_background();
+    match print(&text) {
+        printed if is_valid => printed,
+        _ => ExitCode::from(EXIT_CONFIGURATION),
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn show_status(arguments: &[Option<&str>]) -> ExitCode {
+    let Some(options) = status::options(arguments) else { return complain(USAGE) };
+    match status::show(status::address(env::vars_os()), options) {
+        Ok(Found::Healthy) => ExitCode::SUCCESS,
+        Ok(Found::Nobody) => ExitCode::from(EXIT_UNAVAILABLE),
+        // Whoever read the output has gone.
+        Ok(Found::Unhealthy) | Err(_) => ExitCode::FAILURE,
+    }
+}
+
 fn start() -> ExitCode {
-    match environment::read(env::vars_os(), |path| fs::read_to_string(path)) {
-        Ok((settings, warnings)) => serve(&settings, &warnings),
+    match read_environment() {
+        Ok((settings, warnings)) => serve(settings, &warnings),
         Err(mistakes) => refuse(&mistakes),
     }
 }
@@ -46,25 +90,29 @@ fn refuse(mistakes: &[Mistake]) -> ExitCode {
     complain(&lines)
 }
 
-fn serve(settings: &Settings, warnings: &[Warning]) -> ExitCode {
-    telemetry::start(&settings.log);
-    for warning in warnings {
-        warn!(%warning, "configuration");
-    }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+fn serve(settings: Settings, warnings: &[Warning]) -> ExitCode {
+    let verbosity = telemetry::start(&settings.log);
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             error!(%error, "no runtime");
             return ExitCode::from(EXIT_SOFTWARE);
         }
     };
-    let code = runtime.block_on(run(settings));
+    let code = runtime.block_on(run(settings, warnings, verbosity));
     // Measuring the disk may hang, and must not keep the process.
     runtime.shutdown_background();
     code
 }
 
-async fn run(settings: &Settings) -> ExitCode {
+async fn run(settings: Settings, known: &[Warning], verbosity: Verbosity) -> ExitCode {
+    let warnings = match validate::at_start(&settings, known).await {
+        Ok(warnings) => warnings,
+        Err(errors) => return refuse(&errors),
+    };
+    for warning in &warnings {
+        warn!(warning, "configuration");
+    }
     let address = settings.sidecar.listen;
     let listener = match listen::bind(address) {
         Ok(listener) => listener,
@@ -73,13 +121,14 @@ async fn run(settings: &Settings) -> ExitCode {
             return ExitCode::from(EXIT_UNAVAILABLE);
         }
     };
-    match app::run(settings, listener).await {
+    let start = Start { settings, warnings, listener, verbosity, read: read_environment };
+    match app::run(start).await {
         Ok(()) => {
             info!("stopped");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            error!(%error, "stopped");
+            error!(%error, "cannot start");
             ExitCode::from(EXIT_SOFTWARE)
         }
     }

@@ -6,30 +6,42 @@ use metastore_proto::environment::{LogFormat, LogLevel, LogSettings};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{fmt, registry};
+use tracing_subscriber::{Registry, fmt, registry, reload};
+
+/// Changes how much is logged.
+#[derive(Clone)]
+pub struct Verbosity(reload::Handle<Targets, Registry>);
+
+impl Verbosity {
+    /// From now on messages of this level and of more severe ones are logged.
+    pub fn set(&self, level: LogLevel) {
+        // Fails only once the subscriber is gone, which is never before the process is.
+        drop(self.0.reload(chosen(level)));
+    }
+}
 
 /// Logs to standard error from now on. To be called once.
-///
-/// Messages of the libraries below us matter from warnings up, whatever our own level is.
-pub fn start(settings: &LogSettings) {
-    let level = level(settings.level);
-    let chosen = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("metastore_sidecar", level);
+pub fn start(settings: &LogSettings) -> Verbosity {
+    let (filter, handle) = reload::Layer::new(chosen(settings.level));
     let lines = fmt::layer().with_writer(io::stderr).with_target(false);
     let lines = match settings.format {
         LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    registry().with(lines.with_filter(chosen)).init();
+    registry().with(lines.with_filter(filter)).init();
+    Verbosity(handle)
 }
 
-fn level(level: LogLevel) -> LevelFilter {
-    match level {
+/// Messages of the libraries below us matter from warnings up, whatever our own level is.
+fn chosen(level: LogLevel) -> Targets {
+    let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    }
+    };
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("metastore_sidecar", level)
 }

@@ -16,6 +16,7 @@ pub mod member;
 pub mod model;
 pub mod reply;
 pub mod requests;
+pub mod stand_in;
 pub mod store;
 pub mod volume;
 pub mod watching;

@@ -32,6 +32,16 @@ pub struct Process {
 impl Process {
     /// Starts `program` with these variables and none of ours besides. Output is appended.
     pub fn start(program: &Path, output: &Path, variables: &[(String, String)]) -> Self {
+        Self::start_with(program, &[], output, variables)
+    }
+
+    /// The same, with arguments.
+    pub fn start_with(
+        program: &Path,
+        arguments: &[&str],
+        output: &Path,
+        variables: &[(String, String)],
+    ) -> Self {
         let file = File::options().create(true).append(true).open(output).expect("an output file");
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
@@ -41,6 +51,7 @@ impl Process {
             }
         }
         let child = command
+            .args(arguments)
             .envs(variables.iter().cloned())
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle"))
@@ -281,7 +292,12 @@ pub struct Sidecar {
 impl Sidecar {
     /// A sidecar beside `core`, once it answers at all.
     pub async fn start(core: &Core, variables: &[(&str, &str)]) -> Self {
-        let mut sidecar = Self::launch(core.data(), variables);
+        Self::start_on(core.data(), variables).await
+    }
+
+    /// A sidecar of a data directory, once it answers at all.
+    pub async fn start_on(data: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut sidecar = Self::launch(data, variables);
         let address = sidecar.address();
         eventually("the sidecar answers", START_LIMIT, async || {
             let ended = sidecar.process.has_ended();

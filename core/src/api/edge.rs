@@ -11,6 +11,7 @@ use super::context::Context;
 use super::etcd::status;
 use super::etcd::watch::Watching;
 use super::waiting::Waiting;
+use crate::domain::alarm::AlarmCause;
 use crate::domain::effects::Response;
 use crate::domain::{Command, Rejection};
 use crate::replica::{Answer, Board, EventBatch, Input, Outcome, Unavailable};
@@ -110,8 +111,8 @@ impl Edge {
     /// Replicates a command and waits until it is applied. Answers what it came to, and the
     /// newest revision then.
     pub async fn propose(&self, command: Command) -> Result<(Response, i64), Status> {
-        if !self.context.quota.admits(&command) {
-            self.raise_no_space().await;
+        if let Err(cause) = self.context.quota.admits(&command) {
+            self.raise_no_space(cause).await;
             return Err(status::rejected(Rejection::NoSpace));
         }
         match self.replicate(command).await? {
@@ -127,7 +128,7 @@ impl Edge {
         let mut ticket = self.proposals.issue();
         let _pending = Pending::on(&self.context.board);
         let stamp = self.context.stamp;
-        let proposal = stamp.proposal(ticket.counter, crate::clock::unix_ms(), command);
+        let proposal = stamp.proposal(ticket.counter, self.context.board.steady_ms(), command);
         self.context.inbox.put(Input::Propose(proposal)).map_err(status::unavailable)?;
         let patience = self.context.limits.request_timeout();
         let outcome = match tokio::time::timeout(patience, ticket.answer()).await {
@@ -161,8 +162,8 @@ impl Edge {
     }
 
     /// The first who is refused raises the alarm, before it hears of the refusal.
-    async fn raise_no_space(&self) {
-        if let Some((command, _proposing)) = self.context.quota.alarm() {
+    async fn raise_no_space(&self, cause: AlarmCause) {
+        if let Some((command, _proposing)) = self.context.quota.alarm(cause) {
             // If it could not be raised, a later refusal tries again.
             let _tried = self.replicate(command).await;
         }

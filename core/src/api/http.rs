@@ -19,10 +19,7 @@ type Check = (&'static str, Result<(), String>);
 pub(super) async fn serve(edge: &Edge, request: &Parts) -> Response<Body> {
     let path = request.uri.path();
     let query = request.uri.query().unwrap_or_default();
-    let known = matches!(path, "/health" | "/metrics" | "/version")
-        || path.starts_with("/livez")
-        || path.starts_with("/readyz");
-    if !known {
+    if !is_known(path) {
         return text(StatusCode::NOT_FOUND, "404 page not found\n");
     }
     if !matches!(request.method, Method::GET | Method::HEAD) {
@@ -34,9 +31,20 @@ pub(super) async fn serve(edge: &Edge, request: &Parts) -> Response<Body> {
         "/health" => health(edge, query).await,
         "/metrics" => text(StatusCode::OK, edge.context.metrics.render(&edge.context)),
         "/version" => json(StatusCode::OK, version()),
-        _ if path.starts_with("/livez") => probe(path, "/livez", query, live(edge)),
-        _ => probe(path, "/readyz", query, ready(edge).await),
+        _ if is_probe(path, "/livez") => probe(edge, path, "/livez", query, live(edge)),
+        _ => probe(edge, path, "/readyz", query, ready(edge).await),
     }
+}
+
+fn is_known(path: &str) -> bool {
+    matches!(path, "/health" | "/metrics" | "/version")
+        || is_probe(path, "/livez")
+        || is_probe(path, "/readyz")
+}
+
+/// The probe itself, or something below it.
+fn is_probe(path: &str, root: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 async fn health(edge: &Edge, query: &str) -> Response<Body> {
@@ -88,7 +96,7 @@ async fn ready(edge: &Edge) -> Vec<Check> {
         ("data_corruption", fails(board.has_alarm(AlarmKind::Corrupt), "alarm activated: CORRUPT")),
         ("serializable_read", local_read(edge)),
         ("linearizable_read", linear),
-        ("non_learner", fails(board.role() == Role::Learner, "learner")),
+        ("non_learner", fails(board.role() == Role::Learner, "not supported for learner")),
     ];
     if board.phase() == Phase::Draining {
         checks.push(("draining", Err("the member is stopping".to_owned())));
@@ -96,17 +104,27 @@ async fn ready(edge: &Edge) -> Vec<Check> {
     checks
 }
 
-/// All checks, or the one that the path names; a failure shows every line.
-fn probe(path: &str, root: &str, query: &str, checks: Vec<Check>) -> Response<Body> {
+/// All checks, or the one that the path names; a failure shows every line. `/health` counts as a
+/// whole, these check by check, as in etcd.
+fn probe(
+    edge: &Edge,
+    path: &str,
+    root: &'static str,
+    query: &str,
+    checks: Vec<Check>,
+) -> Response<Body> {
     let excluded: Vec<&str> = values(query, "exclude").collect();
     let one = path.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'));
     let asked: Vec<Check> = match one {
         Some(one) => checks.into_iter().filter(|(name, _)| *name == one).collect(),
         None => checks.into_iter().filter(|(name, _)| !excluded.contains(name)).collect(),
     };
-    let is_other_path = one.is_none() && path != root;
-    if is_other_path || (one.is_some() && asked.is_empty()) {
+    if one.is_some() && asked.is_empty() {
         return text(StatusCode::NOT_FOUND, "404 page not found\n");
+    }
+    for (name, verdict) in &asked {
+        let kind = root.trim_start_matches('/');
+        edge.context.metrics.healthcheck(kind, name, verdict.is_ok());
     }
     let mut lines = String::new();
     for (name, verdict) in &asked {

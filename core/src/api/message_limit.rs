@@ -2,6 +2,7 @@
 //!
 //! tonic has a limit too, but answers it with another code than gRPC's own servers.
 
+use std::fmt::Display;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -16,8 +17,8 @@ const PREFIX_LEN: usize = 5;
 
 /// A request body that ends in an error at the first message longer than the limit.
 #[derive(Debug)]
-pub struct Limited {
-    body: Incoming,
+pub struct Limited<B = Incoming> {
+    body: B,
     limit: usize,
     received: IntCounter,
     /// The part of a prefix that has come.
@@ -26,8 +27,8 @@ pub struct Limited {
     rest: usize,
 }
 
-impl Limited {
-    pub fn new(body: Incoming, limit: usize, received: IntCounter) -> Self {
+impl<B> Limited<B> {
+    pub fn new(body: B, limit: usize, received: IntCounter) -> Self {
         Self { body, limit, received, prefix: Vec::with_capacity(PREFIX_LEN), rest: 0 }
     }
 
@@ -64,7 +65,10 @@ impl Limited {
     }
 }
 
-impl Body for Limited {
+impl<B> Body for Limited<B>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
     type Data = Bytes;
     type Error = Status;
 

@@ -78,6 +78,8 @@ pub struct Metrics {
     pub store_write: Histogram,
     health_success: IntCounter,
     health_failures: IntCounter,
+    healthcheck: prometheus::IntGaugeVec,
+    healthchecks: IntCounterVec,
     gauges: Gauges,
 }
 
@@ -122,6 +124,17 @@ impl Metrics {
         level.with_label_values(&[API_VERSION]).set(1);
         let id = labelled_gauge(&registry, "etcd_server_id", "The member.", "server_id")?;
         id.with_label_values(&[&format!("{member_id:x}")]).set(1);
+        let help = "Whether a check held when it was last asked for.";
+        let healthcheck = prometheus::IntGaugeVec::new(
+            Opts::new("etcd_server_healthcheck", help),
+            &["type", "name"],
+        )?;
+        registry.register(Box::new(healthcheck.clone()))?;
+        let healthchecks = IntCounterVec::new(
+            Opts::new("etcd_server_healthchecks_total", "Checks that were asked for."),
+            &["type", "name", "status"],
+        )?;
+        registry.register(Box::new(healthchecks.clone()))?;
         let rpc_labels = ["grpc_type", "grpc_service", "grpc_method"];
         let started = IntCounterVec::new(
             Opts::new("grpc_server_started_total", "RPCs that were started."),
@@ -199,6 +212,8 @@ impl Metrics {
                 "etcd_server_health_failures",
                 "Unhealthy answers.",
             )?,
+            healthcheck,
+            healthchecks,
             gauges: Gauges::new(&registry)?,
             registry,
         }))
@@ -216,6 +231,13 @@ impl Metrics {
     pub fn health(&self, is_healthy: bool) {
         let counter = if is_healthy { &self.health_success } else { &self.health_failures };
         counter.inc();
+    }
+
+    /// A check of a probe (`livez`, `readyz`) was answered.
+    pub fn healthcheck(&self, probe: &str, check: &str, holds: bool) {
+        let status = if holds { "success" } else { "error" };
+        self.healthcheck.with_label_values(&[probe, check]).set(holds.into());
+        self.healthchecks.with_label_values(&[probe, check, status]).inc();
     }
 
     /// All metrics in the Prometheus text format.

@@ -53,6 +53,11 @@ impl Fault {
         Self { kind: FaultKind::Disk, detail: detail.into() }
     }
 
+    /// Whether there was no room for a write.
+    pub fn is_disk_full(&self) -> bool {
+        self.kind == FaultKind::Disk && self.detail.contains("No space left")
+    }
+
     pub fn taken(detail: impl Into<String>) -> Self {
         Self { kind: FaultKind::Taken, detail: detail.into() }
     }

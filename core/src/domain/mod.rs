@@ -24,7 +24,7 @@ pub mod watch;
 
 pub use command::Command;
 pub use effects::{Effects, Event, Mutation, Response};
-pub use fault::Fault;
+pub use fault::{Fault, FaultKind};
 pub use key::KeyRange;
 pub use rejection::Rejection;
 pub use revision::Revision;

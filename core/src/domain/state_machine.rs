@@ -41,7 +41,7 @@ impl Default for Machine {
 }
 
 impl Machine {
-    /// Decides one command. `proposed_at` is the proposer's clock, in milliseconds.
+    /// Decides one command. `proposed_at` is the proposer's steady time, in milliseconds.
     ///
     /// The mutations are already visible in `overlay` and in `self`; if they cannot be written,
     /// the member must stop.

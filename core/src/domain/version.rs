@@ -110,7 +110,7 @@ impl<'a> Fields<'a> {
         };
         if let [VALUE_TAG, after @ ..] = rest {
             rest = after;
-            let len = usize::try_from(take_varint(&mut rest)?).ok()?;
+            let len = usize::try_from(take_varint(&mut rest)?).ok().filter(|len| *len > 0)?;
             (fields.value, rest) = rest.split_at_checked(len)?;
         }
         fields.lease = take_number(&mut rest, LEASE_TAG)?;
@@ -140,17 +140,18 @@ pub const fn varint_len(number: u64) -> usize {
     bits.div_ceil(7)
 }
 
-/// A field that is absent is zero.
+/// A field that is absent is zero, and zero is never written out.
 fn take_number(rest: &mut &[u8], tag: u8) -> Option<i64> {
     match rest {
         [first, after @ ..] if *first == tag => {
             *rest = after;
-            take_varint(rest).map(u64::cast_signed)
+            take_varint(rest).filter(|number| *number != 0).map(u64::cast_signed)
         }
         _ => Some(0),
     }
 }
 
+/// The shortest encoding of a number; no other.
 fn take_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0u64;
     for shift in (0..64).step_by(7) {
@@ -158,7 +159,9 @@ fn take_varint(rest: &mut &[u8]) -> Option<u64> {
         *rest = after;
         number |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
-            return Some(number);
+            let is_shortest = byte != 0 || shift == 0;
+            let fits = byte <= 1 || shift < 63;
+            return (is_shortest && fits).then_some(number);
         }
     }
     None
@@ -169,6 +172,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn only_the_canonical_encoding_decodes() {
+        let encodings: [&[u8]; 6] = [
+            // A zero that is written out; a number and a length with a needless last byte.
+            &[CREATE_TAG, 0],
+            &[CREATE_TAG, 0x81, 0],
+            &[VALUE_TAG, 0],
+            &[VALUE_TAG, 0x81, 0, b'v'],
+            // More bits than a number has; fields in another order.
+            &[CREATE_TAG, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2],
+            &[MODIFIED_TAG, 1, CREATE_TAG, 1],
+        ];
+        for bytes in encodings {
+            assert_eq!(Fields::decode(bytes), None, "{bytes:02x?}");
+        }
+        let largest = Version::encode(-1, Revision::new(i64::MAX, 0), 1, b"v", i64::MIN);
+        assert_eq!(largest.fields().create, -1);
+        assert_eq!(largest.fields().lease, i64::MIN);
+    }
 
     proptest! {
         #[test]

@@ -5,6 +5,8 @@
 //! is durable on a quorum. It comes in two halves, so that the caller can apply what an earlier
 //! turn committed while the disk is busy.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use protobuf::Message as _;
 use raft::eraftpb::{ConfState, Entry, EntryType};
@@ -109,12 +111,7 @@ impl Driver {
         configuration: &[u8],
         applied: u64,
     ) -> Result<Self, Fault> {
-        let configuration = ConfState::parse_from_bytes(configuration)
-            .map_err(|error| Fault::corrupt(format!("the stored configuration: {error}")))?;
-        if configuration.voters.is_empty() {
-            return Err(Fault::corrupt("the stored configuration has no voters"));
-        }
-        let view = LogView::open(log, configuration, applied)?;
+        let view = LogView::open(log, decode_configuration(configuration)?, applied)?;
         let raft = Config {
             id: config.member,
             election_tick: config.election_ticks,
@@ -246,6 +243,26 @@ impl Driver {
     }
 }
 
+/// Who votes, as stored. What the library cannot take must end here: it would end the process.
+fn decode_configuration(bytes: &[u8]) -> Result<ConfState, Fault> {
+    let damaged = |why: &str| Fault::corrupt(format!("the stored configuration {why}"));
+    let configuration = ConfState::parse_from_bytes(bytes)
+        .map_err(|error| damaged(&format!("does not decode: {error}")))?;
+    if configuration.voters.is_empty() {
+        return Err(damaged("has no voters"));
+    }
+    let ConfState { voters_outgoing, learners_next, auto_leave, .. } = &configuration;
+    if *auto_leave || !voters_outgoing.is_empty() || !learners_next.is_empty() {
+        return Err(damaged("changes the members, which this version does not do"));
+    }
+    let members = || configuration.voters.iter().chain(&configuration.learners);
+    let distinct: BTreeSet<u64> = members().copied().filter(|id| *id != 0).collect();
+    if distinct.len() < members().count() {
+        return Err(damaged("has a member twice, or one without an id"));
+    }
+    Ok(configuration)
+}
+
 fn collect(turn: &mut Turn, entries: Vec<Entry>) -> Result<(), Fault> {
     for entry in entries {
         if entry.get_entry_type() != EntryType::EntryNormal {
@@ -258,4 +275,53 @@ fn collect(turn: &mut Turn, entries: Vec<Entry>) -> Result<(), Fault> {
         turn.committed.push(Committed { index, term, payload: data });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::log_memory::MemoryLog;
+    use crate::raft::{LogEntry, LogVote, LogWrite};
+
+    const CONFIG: DriverConfig = DriverConfig { member: 1, election_ticks: 10 };
+
+    fn configured(configuration: &[u8]) -> Result<Driver, Fault> {
+        Driver::open(CONFIG, Box::new(MemoryLog::starting_at(1, 1)), configuration, 1)
+    }
+
+    /// Opens a log that begins behind 1 at term 1, with entries of these terms.
+    fn logged(vote: LogVote, terms: &[u64]) -> Result<Driver, Fault> {
+        let entries = (2..).zip(terms).map(|(index, term)| LogEntry {
+            index,
+            term: *term,
+            kind: 0,
+            data: Bytes::new(),
+        });
+        let mut log = MemoryLog::starting_at(1, 1);
+        log.append(&LogWrite { entries: entries.collect(), vote: Some(vote) })?;
+        Driver::open(CONFIG, Box::new(log), &sole_voter(1), 1)
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_be_is_damage() {
+        let encode = |voters: &[u64], learners: &[u64]| {
+            let configuration = ConfState::from((voters.to_vec(), learners.to_vec()));
+            configuration.write_to_bytes().unwrap()
+        };
+        assert!(configured(&encode(&[1, 2, 3], &[4])).is_ok());
+        assert!(configured(&encode(&[], &[])).is_err(), "nobody votes");
+        assert!(configured(&encode(&[1, 1], &[])).is_err(), "a voter twice");
+        assert!(configured(&encode(&[1, 2], &[2])).is_err(), "a voter that learns");
+        assert!(configured(&encode(&[1, 0], &[])).is_err(), "a member without an id");
+    }
+
+    #[test]
+    fn a_log_whose_terms_cannot_be_is_damage() {
+        let vote = LogVote { term: 3, vote: 1, commit: 1 };
+        assert!(logged(vote, &[1, 1, 3]).is_ok());
+        assert!(logged(vote, &[2, 1]).is_err(), "a term that goes back");
+        assert!(logged(vote, &[4]).is_err(), "a term that nobody voted in");
+        let endless = LogVote { term: u64::MAX, ..vote };
+        assert!(logged(endless, &[1]).is_err(), "no term comes after the last number");
+    }
 }

@@ -19,16 +19,20 @@ use rocksdb::{
 
 use super::log::{LogEntry, LogStart, LogStore, LogVote, LogWrite};
 use crate::domain::Fault;
+use crate::store::ballast::Ballast;
 use crate::store::rocks::{fault, quiet};
 
 const BASE: &[u8] = b"b";
 const VOTE: &[u8] = b"v";
 const ENTRY: u8 = b'e';
+/// The highest number of raft's `EntryType`.
+const KIND_MAX: u8 = 2;
 
 /// The log of production.
 #[derive(Debug)]
 pub struct RocksLog {
     db: Arc<DB>,
+    ballast: Arc<Ballast>,
     syncer: Syncer,
     /// The newest entry that was ever appended since the log was opened.
     last: u64,
@@ -36,8 +40,9 @@ pub struct RocksLog {
 }
 
 impl RocksLog {
-    /// Opens the log at `path`; makes it only if the directory is new.
-    pub fn open(path: &Path, is_new: bool) -> Result<Self, Fault> {
+    /// Opens the log at `path`; makes it only if the directory is new. Every change of the member
+    /// is written here first: where there is no room for it, the ballast makes some.
+    pub fn open(path: &Path, is_new: bool, ballast: Arc<Ballast>) -> Result<Self, Fault> {
         let mut options = Options::default();
         options.create_if_missing(is_new);
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
@@ -55,7 +60,7 @@ impl RocksLog {
         let db = DB::open(&options, path).map_err(|error| fault(path, &error))?;
         let db = Arc::new(db);
         let syncer = Syncer::start(Arc::clone(&db))?;
-        Ok(Self { db, syncer, last: 0, last_sync_us: 0 })
+        Ok(Self { db, ballast, syncer, last: 0, last_sync_us: 0 })
     }
 
     /// Writes, durably, where a new log starts. It starts above 1, so that a joiner never replays
@@ -118,12 +123,13 @@ impl LogStore for RocksLog {
         let undecodable = || self.damaged("a fixed row does not decode");
         let [base_index, base_term] = take_numbers(&base).ok_or_else(undecodable)?;
         let [term, vote, commit] = take_numbers(&vote).ok_or_else(undecodable)?;
-        let entries = self.entries(base_index + 1, u64::MAX)?;
+        let entries = self.entries(base_index.saturating_add(1), u64::MAX)?;
         self.last = entries.last().map_or(base_index, |entry| entry.index);
         Ok(LogStart { vote: LogVote { term, vote, commit }, base_index, base_term, entries })
     }
 
     fn append(&mut self, write: &LogWrite) -> Result<(), Fault> {
+        self.ballast.before_write();
         let bytes: usize = write.entries.iter().map(|entry| entry.data.len() + 64).sum();
         let mut writes = WriteBatch::with_capacity_bytes(bytes + 64);
         if let Some(last) = write.entries.last() {
@@ -136,9 +142,7 @@ impl LogStore for RocksLog {
         let mut row = Vec::new();
         for entry in &write.entries {
             row.clear();
-            row.extend_from_slice(&entry.term.to_be_bytes());
-            row.push(entry.kind);
-            row.extend_from_slice(&entry.data);
+            put_entry(entry, &mut row);
             writes.put(entry_key(entry.index), &row);
         }
         if let Some(vote) = write.vote {
@@ -248,9 +252,17 @@ fn entry_key(index: u64) -> [u8; 9] {
     key
 }
 
-fn take_entry(index: &[u8], row: &[u8]) -> Option<LogEntry> {
+/// Appends the value of the entry's row `e`.
+pub fn put_entry(entry: &LogEntry, row: &mut Vec<u8>) {
+    row.extend_from_slice(&entry.term.to_be_bytes());
+    row.push(entry.kind);
+    row.extend_from_slice(&entry.data);
+}
+
+/// The entry of a row `e`, from the index in its key and its value.
+pub fn take_entry(index: &[u8], row: &[u8]) -> Option<LogEntry> {
     let (term, rest) = row.split_at_checked(8)?;
-    let (&kind, data) = rest.split_first()?;
+    let (&kind, data) = rest.split_first().filter(|(kind, _)| **kind <= KIND_MAX)?;
     Some(LogEntry {
         index: u64::from_be_bytes(index.try_into().ok()?),
         term: u64::from_be_bytes(term.try_into().ok()?),
@@ -267,7 +279,8 @@ fn vote_row(vote: LogVote) -> Vec<u8> {
     [vote.term, vote.vote, vote.commit].map(u64::to_be_bytes).concat()
 }
 
-fn take_numbers<const N: usize>(row: &[u8]) -> Option<[u64; N]> {
+/// The numbers of a row `b` or `v`.
+pub fn take_numbers<const N: usize>(row: &[u8]) -> Option<[u64; N]> {
     let (numbers, []) = row.as_chunks::<8>() else {
         return None;
     };
@@ -282,6 +295,10 @@ mod tests {
         LogEntry { index, term, kind: 0, data: Bytes::from(format!("{index}@{term}")) }
     }
 
+    fn open(path: &Path, is_new: bool) -> Result<RocksLog, Fault> {
+        RocksLog::open(path, is_new, Arc::new(Ballast::new(path, 0)))
+    }
+
     fn append(log: &mut RocksLog, entries: Vec<LogEntry>) {
         log.append(&LogWrite { entries, vote: None }).unwrap();
     }
@@ -290,14 +307,14 @@ mod tests {
     fn a_log_comes_back_as_it_was_written() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("log");
-        let mut log = RocksLog::open(&path, true).unwrap();
+        let mut log = open(&path, true).unwrap();
         log.initialise(1, 1).unwrap();
         append(&mut log, vec![entry(2, 1), entry(3, 1), entry(4, 1)]);
         append(&mut log, vec![entry(3, 2)]);
         log.sync().unwrap();
         drop(log);
 
-        let mut log = RocksLog::open(&path, false).unwrap();
+        let mut log = open(&path, false).unwrap();
         assert_eq!(log.load().unwrap().entries, vec![entry(2, 1), entry(3, 2)]);
         log.truncate(2, 1).unwrap();
         let start = log.load().unwrap();
@@ -308,7 +325,7 @@ mod tests {
     #[test]
     fn a_missing_entry_is_damage() {
         let place = tempfile::tempdir().unwrap();
-        let mut log = RocksLog::open(&place.path().join("log"), true).unwrap();
+        let mut log = open(&place.path().join("log"), true).unwrap();
         log.initialise(1, 1).unwrap();
         append(&mut log, vec![entry(2, 1), entry(3, 1), entry(4, 1)]);
         log.db.delete(entry_key(3)).unwrap();
@@ -318,6 +335,6 @@ mod tests {
     #[test]
     fn a_log_that_is_not_there_is_not_made() {
         let place = tempfile::tempdir().unwrap();
-        assert!(RocksLog::open(&place.path().join("log"), false).is_err());
+        assert!(open(&place.path().join("log"), false).is_err());
     }
 }

@@ -6,11 +6,14 @@ use std::collections::VecDeque;
 use raft::eraftpb::{ConfState, Entry, EntryType, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, Storage, StorageError};
 
-use super::log::{LogEntry, LogStore, LogVote, LogWrite};
+use super::log::{LogEntry, LogStart, LogStore, LogVote, LogWrite};
 use crate::domain::Fault;
 
 /// Entries kept in memory, in bytes of their data.
 const CACHE_BYTES_MAX: usize = 8 << 20;
+
+/// Terms and indexes beyond are damage: there is always a next one.
+const NUMBER_MAX: u64 = u64::MAX / 2;
 
 /// A [`LogStore`] with its bookkeeping. The first fault is kept: raft-rs is told only that
 /// something failed.
@@ -50,6 +53,9 @@ impl LogView {
                 start.base_index
             )));
         }
+        check_terms(&start).map_err(|why| {
+            Fault::corrupt(format!("{}: the raft log cannot be: {why}", store.place()))
+        })?;
         let commit = start.vote.commit.max(applied).min(last_index);
         let mut view = Self {
             store,
@@ -167,6 +173,27 @@ impl LogView {
         })?;
         Ok(read.into_iter().map(to_raft).collect())
     }
+}
+
+/// What the raft library takes for granted: it would end the process, or count past the end.
+fn check_terms(start: &LogStart) -> Result<(), String> {
+    let mut term = start.base_term;
+    for entry in &start.entries {
+        if entry.term < term {
+            return Err(format!("entry {} of term {} follows {term}", entry.index, entry.term));
+        }
+        term = entry.term;
+    }
+    if start.vote.term < term {
+        return Err(format!(
+            "an entry of term {term}, and the newest known is {}",
+            start.vote.term
+        ));
+    }
+    if start.vote.term > NUMBER_MAX || start.base_index > NUMBER_MAX {
+        return Err("a number that no member can have counted to".to_owned());
+    }
+    Ok(())
 }
 
 impl Storage for LogView {

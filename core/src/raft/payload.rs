@@ -26,7 +26,7 @@ pub struct ProposalId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
     pub id: ProposalId,
-    /// The proposer's clock, milliseconds since the epoch.
+    /// The proposer's steady time, milliseconds since the epoch.
     pub proposed_at: i64,
     pub command: Command,
 }

@@ -175,7 +175,7 @@ impl Replica {
         self.board.leave();
         self.batch.clear();
         self.store.counts().commit(&births, self.machine.revision);
-        self.board.publish(self.machine.revision, self.machine.compacted, self.now.monotonic_ms);
+        self.board.publish(self.machine.revision, self.machine.compacted, self.now_ms);
         // Whoever hears the answer may look at the board next.
         self.board.show_machine(&self.machine);
         outputs.wrote = true;
@@ -209,13 +209,17 @@ impl Replica {
     fn follow(&mut self, mutation: &Mutation, outputs: &mut Outputs) {
         match mutation {
             Mutation::SetLease { id, ttl } => {
-                self.leases.granted(*id, *ttl, self.now.monotonic_ms);
+                self.leases.granted(*id, *ttl, self.now_ms);
             }
             Mutation::RemoveLease { id } => {
                 self.leases.revoked(*id);
                 self.revoking.remove(id);
             }
             Mutation::Compacted { revision } => outputs.compacted = Some(*revision),
+            Mutation::Mark { unix_ms, .. } => {
+                self.time.marked(*unix_ms);
+                self.show_time();
+            }
             Mutation::SetLive { .. }
             | Mutation::RemoveLive { .. }
             | Mutation::Supersede { .. }
@@ -225,7 +229,6 @@ impl Replica {
             | Mutation::Detach { .. }
             | Mutation::SetAlarms(_)
             | Mutation::SetMember(_)
-            | Mutation::Mark { .. }
             | Mutation::Unmark { .. } => {}
         }
     }

@@ -74,11 +74,18 @@ pub struct Board {
     operation: AtomicU8,
     operation_since: AtomicI64,
     last_sync_us: AtomicU64,
+    probed_sync_us: AtomicU64,
     last_write_us: AtomicU64,
     local_read_ok: AtomicBool,
     local_read_at: AtomicI64,
     is_writable: AtomicBool,
+    ballast_bytes: AtomicU64,
+    keep_free_bytes: AtomicU64,
     admin_called_at: AtomicI64,
+    steady_ms: AtomicI64,
+    settled_at: AtomicI64,
+    settled: AtomicI64,
+    reclaiming_since: AtomicI64,
 
     pub watch_streams: AtomicUsize,
     pub watchers: AtomicUsize,
@@ -96,6 +103,7 @@ struct Slow {
     members: Arc<Vec<Member>>,
     marks: Arc<Vec<(i64, i64)>>,
     fault: String,
+    warnings: Vec<String>,
 }
 
 impl Board {
@@ -104,6 +112,7 @@ impl Board {
         board.published.store(1, Ordering::Relaxed);
         board.staged.store(1, Ordering::Relaxed);
         board.compacted.store(-1, Ordering::Relaxed);
+        board.reclaiming_since.store(-1, Ordering::Relaxed);
         board
     }
 
@@ -235,13 +244,56 @@ impl Board {
         self.is_writable.load(Ordering::Relaxed)
     }
 
-    /// Time marks, oldest first: milliseconds since the epoch, and the revision then.
+    /// Bytes that are put aside for a full disk, and free bytes of the volume below which nothing
+    /// may grow.
+    pub fn reserve(&self) -> (u64, u64) {
+        let keep_free = self.keep_free_bytes.load(Ordering::Relaxed);
+        (self.ballast_bytes.load(Ordering::Relaxed), keep_free)
+    }
+
+    /// What time it is for the store: what proposals are stamped with. Goes on while the consensus
+    /// loop runs, whatever somebody does to the time of day; milliseconds since the epoch.
+    pub fn steady_ms(&self) -> i64 {
+        self.steady_ms.load(Ordering::Acquire)
+    }
+
+    /// A steady time, and a revision that could be read then: the newest one, unless it is newer
+    /// than the loop's last round.
+    pub fn settled(&self) -> (i64, i64) {
+        let revision = self.settled.load(Ordering::Acquire);
+        (self.settled_at.load(Ordering::Acquire), revision)
+    }
+
+    /// Since when the space of compacted history is being given back, on the monotonic clock.
+    pub fn reclaiming_since(&self) -> Option<i64> {
+        Some(self.reclaiming_since.load(Ordering::Relaxed)).filter(|since| *since >= 0)
+    }
+
+    /// Time marks, oldest first: steady time, and the revision then.
     pub fn marks(&self) -> Arc<Vec<(i64, i64)>> {
         Arc::clone(&self.slow.lock().marks)
     }
 
     pub fn fault(&self) -> String {
         self.slow.lock().fault.clone()
+    }
+
+    /// What the synced writes took that were tried before opening; 0: not tried.
+    pub fn probed_sync_us(&self) -> u64 {
+        self.probed_sync_us.load(Ordering::Relaxed)
+    }
+
+    pub fn show_probed_sync(&self, took_us: u64) {
+        self.probed_sync_us.store(took_us, Ordering::Relaxed);
+    }
+
+    /// What an operator should know of settings and machine, one sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        self.slow.lock().warnings.clone()
+    }
+
+    pub fn warn(&self, warning: String) {
+        self.slow.lock().warnings.push(warning);
     }
 
     pub fn show_phase(&self, phase: Phase) {
@@ -272,12 +324,31 @@ impl Board {
         self.admin_called_at.store(now_ms, Ordering::Relaxed);
     }
 
+    pub fn show_reclaiming(&self, since: Option<i64>) {
+        self.reclaiming_since.store(since.unwrap_or(-1), Ordering::Relaxed);
+    }
+
     pub fn show_writable(&self, is_writable: bool) {
         self.is_writable.store(is_writable, Ordering::Relaxed);
     }
 
+    pub fn show_reserve(&self, ballast_bytes: u64, keep_free_bytes: u64) {
+        self.ballast_bytes.store(ballast_bytes, Ordering::Relaxed);
+        self.keep_free_bytes.store(keep_free_bytes, Ordering::Relaxed);
+    }
+
     pub fn show_quota(&self, bytes: i64) {
         self.quota_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// It is so late now, and this revision can be read.
+    pub(super) fn show_time(&self, steady_ms: i64, revision: i64) {
+        self.steady_ms.store(steady_ms, Ordering::Release);
+        if self.settled.load(Ordering::Relaxed) != revision {
+            // In this order a reader that comes between pairs an older revision with a later time.
+            self.settled_at.store(steady_ms, Ordering::Release);
+            self.settled.store(revision, Ordering::Release);
+        }
     }
 
     pub(super) fn ticked(&self, now_ms: i64) {

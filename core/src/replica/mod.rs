@@ -10,6 +10,7 @@ pub mod lease_keeper;
 pub mod propose;
 pub mod quota;
 pub mod read;
+mod steady_time;
 pub mod watch_hub;
 
 pub use apply::{Answer, EventBatch, Outcome, Outputs, Unavailable};
@@ -17,13 +18,14 @@ pub use board::{Board, Operation, Phase, Role};
 pub use inbox::{Inbox, Input};
 pub use lease_keeper::LeaseKeeper;
 pub use propose::Stamp;
-pub use quota::Quota;
+pub use quota::{DiskShare, Quota};
 pub use read::{Answered, Reader, Unreadable};
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use crate::clock::Now;
+use steady_time::SteadyTime;
+
 use crate::domain::{Command, Fault, Machine};
 use crate::raft::driver::sole_voter;
 use crate::raft::{Committed, Driver, DriverConfig, LogStore};
@@ -46,6 +48,8 @@ pub struct ReplicaConfig {
     pub boot: u64,
     pub election_ticks: usize,
     pub election_timeout_ms: i64,
+    /// The time of day: with it the time of a new store begins.
+    pub unix_ms: i64,
     /// Log entries kept behind what is durable.
     pub keep_entries: u64,
 }
@@ -74,7 +78,9 @@ pub struct Replica {
     recovered: u64,
     /// Since it leads it has once applied everything that was committed.
     is_caught_up: bool,
-    now: Now,
+    /// On the monotonic clock.
+    now_ms: i64,
+    time: SteadyTime,
 }
 
 /// Writes the first rows of a cluster whose one member is `first`.
@@ -103,6 +109,9 @@ impl Replica {
         let applied = recovered.applied;
         let mut driver = Driver::open(driver_config, log, &recovered.configuration, applied.index)?;
         driver.campaign_if_alone();
+        let newest_mark = recovered.machine.marks.points().last().map(|(at, _)| *at);
+        // The loop ticks several times in an election timeout.
+        let time = SteadyTime::open(newest_mark, config.unix_ms, config.election_timeout_ms);
         let replica = Self {
             config,
             recovered: driver.committed_at_open(),
@@ -119,12 +128,14 @@ impl Replica {
             own_proposals: 0,
             reads: Vec::new(),
             is_caught_up: false,
-            now: Now::default(),
+            now_ms: 0,
+            time,
         };
         for (id, ttl) in replica.machine.leases.iter() {
             replica.leases.granted(id, ttl, 0);
         }
         replica.show();
+        replica.show_time();
         Ok(replica)
     }
 
@@ -145,19 +156,21 @@ impl Replica {
         Ok(())
     }
 
-    /// Tells the replica what time it is; before every run of steps.
-    pub fn set_now(&mut self, now: Now) {
-        self.now = now;
+    /// Tells the replica what time it is on the monotonic clock; before every run of steps.
+    pub fn set_now(&mut self, monotonic_ms: i64) {
+        self.now_ms = monotonic_ms;
+        self.time.advance(monotonic_ms);
+        self.show_time();
     }
 
     /// One tick of the consensus clock.
     pub fn tick(&mut self, outputs: &mut Outputs) {
         self.driver.tick();
-        self.board.ticked(self.now.monotonic_ms);
+        self.board.ticked(self.now_ms);
         // raft-rs drops a read that comes before the first commit of the term, in silence.
         self.ask_reads();
-        if self.now.monotonic_ms >= self.expired_at + EXPIRY_INTERVAL_MS {
-            self.expired_at = self.now.monotonic_ms;
+        if self.now_ms >= self.expired_at + EXPIRY_INTERVAL_MS {
+            self.expired_at = self.now_ms;
             self.expire_leases(outputs);
         }
     }
@@ -245,14 +258,14 @@ impl Replica {
         if is_refused || !self.driver.standing().leads_with_commit {
             return;
         }
-        for id in self.leases.expired(self.now.monotonic_ms, REVOKES_MAX) {
+        for id in self.leases.expired(self.now_ms, REVOKES_MAX) {
             if !self.revoking.contains_key(&id) {
                 self.own_proposals += 1;
                 let stamp = Stamp { member: self.config.member, boot: self.config.boot };
                 let counter = propose::own_counter(self.own_proposals);
                 self.revoking.insert(id, counter);
                 let command = Command::LeaseRevoke { id };
-                self.propose(&stamp.proposal(counter, self.now.unix_ms, command), outputs);
+                self.propose(&stamp.proposal(counter, self.time.now_ms(), command), outputs);
             }
         }
     }
@@ -297,7 +310,7 @@ impl Replica {
         let has_all = self.applied.index >= self.recovered.max(standing.commit);
         self.is_caught_up = leads && (self.is_caught_up || has_all);
         if leads && !self.leases.is_kept_here() {
-            self.leases.take_over(self.now.monotonic_ms, self.config.election_timeout_ms);
+            self.leases.take_over(self.now_ms, self.config.election_timeout_ms);
         } else if !leads {
             self.leases.hand_over();
         }
@@ -306,5 +319,9 @@ impl Replica {
     fn show(&self) {
         self.board.show_standing(&self.driver.standing(), self.applied, self.is_caught_up);
         self.board.show_machine(&self.machine);
+    }
+
+    fn show_time(&self) {
+        self.board.show_time(self.time.now_ms(), self.machine.revision);
     }
 }

@@ -20,9 +20,10 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    pub fn proposal(self, counter: u64, unix_ms: i64, command: Command) -> Proposal {
+    /// `steady_ms` is [`Board::steady_ms`](super::Board::steady_ms).
+    pub fn proposal(self, counter: u64, steady_ms: i64, command: Command) -> Proposal {
         let id = ProposalId { member: self.member, boot: self.boot, counter };
-        Proposal { id, proposed_at: unix_ms, command }
+        Proposal { id, proposed_at: steady_ms, command }
     }
 }
 

@@ -45,7 +45,7 @@ impl Consensus {
             self.inbox.take(&mut inputs, patience);
             let is_last = self.inbox.is_closed();
             let mut outputs = Outputs::default();
-            self.replica.set_now(clock::now());
+            self.replica.set_now(clock::monotonic_ms());
             if Instant::now() >= next_tick {
                 self.replica.tick(&mut outputs);
                 next_tick = Instant::now() + self.tick;

@@ -4,6 +4,7 @@
 //! `upkeep` and `reclaim` (`upkeep.rs`). The main thread accepts connections and waits for signals.
 
 mod admin;
+mod limits;
 mod listener;
 mod member;
 mod open;
@@ -14,36 +15,51 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use metastore_proto::environment::{MetricsDetail, Settings};
+use metastore_proto::environment::{Finding, MetricsDetail, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::api::admin::observe::Process;
 use crate::api::metrics::Metrics;
 use crate::api::{Context, Edge, EdgePort, Limits, Reclaim};
-use crate::domain::{Command, Fault};
+use crate::domain::{Command, Fault, FaultKind};
 use crate::replica::{Board, Inbox, Phase, Reader};
 use crate::store::Store;
+use crate::store::ballast::Ballast;
+use crate::store::directory::Directory;
+use crate::store::write_probe;
 
-/// Runs the member until it is told to stop, or cannot go on.
-pub fn run(settings: &Settings) -> Result<(), Fault> {
+/// How long a port or a directory that another process holds is asked for, and how often.
+const TAKEN_PATIENCE: Duration = Duration::from_secs(2);
+const TAKEN_RETRY: Duration = Duration::from_millis(50);
+
+/// Runs the member until it is told to stop, or cannot go on. `warnings` are what there is to say of
+/// the settings.
+pub fn run(settings: &Settings, warnings: &[Finding]) -> Result<(), Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Fault::disk(format!("cannot start: {error}")))?;
-    runtime.block_on(serve(settings))
+    runtime.block_on(serve(settings, warnings))
 }
 
-async fn serve(settings: &Settings) -> Result<(), Fault> {
+async fn serve(settings: &Settings, warnings: &[Finding]) -> Result<(), Fault> {
     let mut stop = Signals::new()?;
     let board = Arc::new(Board::new());
-    let listeners = listener::bind(&settings.listen.client_urls)?;
-    let directory = open::take_directory(&settings.member.data_dir)?;
+    warnings
+        .iter()
+        .chain(&limits::Limits::take().warnings(settings))
+        .for_each(|it| warn(&board, it));
+    let listeners = patiently(|| listener::bind(&settings.listen.client_urls)).await?;
+    let directory = patiently(|| open::take_directory(&settings.member.data_dir)).await?;
     let (faults, mut faulted) = mpsc::channel(4);
     let admin = admin::start(&settings.admin.socket, Arc::clone(&board))?;
 
     board.show_phase(Phase::Opening);
-    let opened = open::open(settings, &directory, &board)?;
+    probe_disk(settings, &directory, &board)?;
+    let ballast = Arc::new(Ballast::new(directory.path(), settings.store.ballast_bytes));
+    let opened = open::open(settings, &directory, &board, &ballast)
+        .inspect_err(|fault| make_room(&ballast, fault))?;
     admin.service.introduce(Process {
         boot: opened.stamp.boot,
         name: settings.member.name.clone(),
@@ -56,7 +72,7 @@ async fn serve(settings: &Settings) -> Result<(), Fault> {
     admin.connect(admin_edge.clone());
 
     tokio::select! {
-        fault = faulted.recv() => return Err(stopped(&board, fault)),
+        fault = faulted.recv() => return Err(stopped(&board, &ballast, fault)),
         () = stop.recv() => {
             member.stop(settings.listen.shutdown_grace).await;
             return Ok(());
@@ -67,7 +83,7 @@ async fn serve(settings: &Settings) -> Result<(), Fault> {
     board.show_phase(Phase::Serving);
     announce(settings);
     let outcome = tokio::select! {
-        fault = faulted.recv() => Err(stopped(&board, fault)),
+        fault = faulted.recv() => Err(stopped(&board, &ballast, fault)),
         () = stop.recv() => Ok(()),
     };
     if outcome.is_ok() {
@@ -78,6 +94,41 @@ async fn serve(settings: &Settings) -> Result<(), Fault> {
         tracing::info!("stopped");
     }
     outcome
+}
+
+/// For the log, and for whoever looks later.
+fn warn(board: &Board, warning: &Finding) {
+    tracing::warn!(%warning, "configuration");
+    board.warn(warning.to_string());
+}
+
+/// Whether the disk takes what is written, and how fast.
+fn probe_disk(settings: &Settings, directory: &Directory, board: &Board) -> Result<(), Fault> {
+    let Some(median) = write_probe::probe(directory.path())? else {
+        tracing::warn!("the disk is too full to be tried");
+        return Ok(());
+    };
+    board.show_probed_sync(u64::try_from(median.as_micros()).unwrap_or(u64::MAX));
+    if let Some(warning) = limits::slow_disk(settings, median) {
+        warn(board, &warning);
+    }
+    Ok(())
+}
+
+/// Tries again for a while: a process that was killed a moment ago still has its port and its lock.
+async fn patiently<T>(take: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
+    let given_up = tokio::time::Instant::now() + TAKEN_PATIENCE;
+    loop {
+        match take() {
+            Err(fault) if fault.kind == FaultKind::Taken => {
+                if tokio::time::Instant::now() >= given_up {
+                    return Err(fault);
+                }
+                tokio::time::sleep(TAKEN_RETRY).await;
+            }
+            taken => return taken,
+        }
+    }
 }
 
 /// Waits until everything in the log is applied, and says who this member is.
@@ -106,10 +157,24 @@ async fn recovered(
     Ok(())
 }
 
-fn stopped(board: &Board, fault: Option<Fault>) -> Fault {
+fn stopped(board: &Board, ballast: &Ballast, fault: Option<Fault>) -> Fault {
     let fault = fault.unwrap_or_else(|| Fault::disk("a thread ended without a word"));
     board.show_fault(&fault.to_string());
+    make_room(ballast, &fault);
     fault
+}
+
+/// After a write for which there was no room, the next start needs some: to open, and for the
+/// deletes that are to follow.
+fn make_room(ballast: &Ballast, fault: &Fault) {
+    if !fault.is_disk_full() {
+        return;
+    }
+    match ballast.release() {
+        Ok(true) => tracing::warn!(%fault, "the disk is full: the ballast was freed"),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, "the ballast cannot be freed"),
+    }
 }
 
 fn announce(settings: &Settings) {

@@ -13,11 +13,12 @@ use crate::domain::member::Member;
 use crate::raft::LogStore;
 use crate::raft::log_rocks::RocksLog;
 use crate::replica::{
-    Board, FIRST_BASE, LeaseKeeper, Quota, Replica, ReplicaConfig, Stamp, bootstrap,
+    Board, DiskShare, FIRST_BASE, LeaseKeeper, Quota, Replica, ReplicaConfig, Stamp, bootstrap,
 };
 use crate::store::Store;
+use crate::store::ballast::Ballast;
 use crate::store::columns::FORMAT;
-use crate::store::directory::{Directory, Identity};
+use crate::store::directory::{Directory, Identity, volume_bytes};
 use crate::store::rocks::RocksEngine;
 
 /// Everything that opening brings.
@@ -38,12 +39,12 @@ pub(super) fn open(
     settings: &Settings,
     directory: &Directory,
     board: &Arc<Board>,
+    ballast: &Arc<Ballast>,
 ) -> Result<Opened, Fault> {
     let (identity, store, log) = match directory.identity()? {
-        Some(identity) => reopen(settings, directory, identity)?,
-        None => create(settings, directory)?,
+        Some(identity) => reopen(settings, directory, identity, ballast)?,
+        None => create(settings, directory, ballast)?,
     };
-    directory.load_ballast(settings.store.ballast_bytes)?;
     let stamp = Stamp { member: identity.member_id, boot: rand::rng().random() };
     let leases = Arc::new(LeaseKeeper::default());
     let tick = settings.raft.heartbeat_interval.as_millis().max(1);
@@ -53,20 +54,15 @@ pub(super) fn open(
         boot: stamp.boot,
         election_ticks: usize::try_from(election / tick).unwrap_or(usize::MAX).max(2),
         election_timeout_ms: i64::try_from(election).unwrap_or(i64::MAX),
+        unix_ms: crate::clock::unix_ms(),
         keep_entries: settings.raft.snapshot_catchup_entries,
     };
     let replica =
         Replica::open(config, store.clone(), log, Arc::clone(board), Arc::clone(&leases))?;
     store.engine().sync()?;
     store.engine().release_history(replica.machine().compacted);
-    let used = store.engine().physical_bytes();
-    let quota = Quota::new(
-        identity.member_id,
-        Arc::clone(board),
-        settings.store.quota_bytes,
-        Some(directory.path().to_path_buf()),
-        used,
-    );
+    let disk = disk_share(settings, directory.path(), store.engine().physical_bytes());
+    let quota = Quota::new(identity.member_id, Arc::clone(board), Arc::clone(ballast), disk);
     Ok(Opened {
         identity: Ids { cluster_id: identity.cluster_id, member_id: identity.member_id },
         stamp,
@@ -77,15 +73,35 @@ pub(super) fn open(
     })
 }
 
+/// What this member has of the volume. The sidecar's mark is read here for the ballast, which must
+/// not be what makes the disk low.
+fn disk_share(settings: &Settings, path: &Path, used_bytes: u64) -> DiskShare {
+    let capacity_bytes = settings.store.capacity_bytes;
+    let volume = volume_bytes(path);
+    let total = if capacity_bytes == 0 { volume } else { volume.min(capacity_bytes) };
+    DiskShare {
+        directory: path.to_path_buf(),
+        quota_bytes: settings.store.quota_bytes,
+        capacity_bytes,
+        used_bytes,
+        low_bytes: settings.sidecar.disk.low.bytes_of(total),
+    }
+}
+
 type Parts = (Identity, Store, Box<dyn LogStore>);
 
 /// Opens what is there. A full disk does not keep RocksDB closed: the ballast makes room.
-fn reopen(settings: &Settings, directory: &Directory, identity: Identity) -> Result<Parts, Fault> {
-    let opened = open_parts(settings, directory, false);
+fn reopen(
+    settings: &Settings,
+    directory: &Directory,
+    identity: Identity,
+    ballast: &Arc<Ballast>,
+) -> Result<Parts, Fault> {
+    let opened = open_parts(settings, directory, false, ballast);
     let (store, log) = match opened {
-        Err(fault) if fault.detail.contains("No space left") && directory.drop_ballast()? => {
+        Err(fault) if fault.is_disk_full() && ballast.release()? => {
             tracing::warn!(%fault, "the disk is full: the ballast was freed");
-            open_parts(settings, directory, false)?
+            open_parts(settings, directory, false, ballast)?
         }
         opened => opened?,
     };
@@ -96,7 +112,11 @@ fn reopen(settings: &Settings, directory: &Directory, identity: Identity) -> Res
 }
 
 /// Makes the first member of a new cluster. A crash in between starts over.
-fn create(settings: &Settings, directory: &Directory) -> Result<Parts, Fault> {
+fn create(
+    settings: &Settings,
+    directory: &Directory,
+    ballast: &Arc<Ballast>,
+) -> Result<Parts, Fault> {
     let urls = settings.member.advertise_peer_urls.join(",");
     let token = &settings.member.cluster_token;
     let identity = Identity {
@@ -106,7 +126,7 @@ fn create(settings: &Settings, directory: &Directory) -> Result<Parts, Fault> {
         name: settings.member.name.clone(),
     };
     directory.begin()?;
-    let (store, mut log) = open_parts(settings, directory, true)?;
+    let (store, mut log) = open_parts(settings, directory, true, ballast)?;
     log.initialise(FIRST_BASE.index, FIRST_BASE.term)?;
     let first = Member {
         id: identity.member_id,
@@ -127,6 +147,7 @@ fn open_parts(
     settings: &Settings,
     directory: &Directory,
     is_new: bool,
+    ballast: &Arc<Ballast>,
 ) -> Result<(Store, RocksLog), Fault> {
     let cache = usize::try_from(settings.store.block_cache_bytes).unwrap_or(usize::MAX);
     for part in [directory.state(), directory.log()] {
@@ -135,7 +156,7 @@ fn open_parts(
         }
     }
     let engine = RocksEngine::open(&directory.state(), is_new, cache)?;
-    let log = RocksLog::open(&directory.log(), is_new)?;
+    let log = RocksLog::open(&directory.log(), is_new, Arc::clone(ballast))?;
     Ok((Store::new(Arc::new(engine)), log))
 }
 

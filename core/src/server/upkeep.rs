@@ -4,7 +4,7 @@
 //! `upkeep` does what is quick, each second; `reclaim` gives space back, which may take long.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -14,12 +14,15 @@ use tokio::sync::{mpsc, watch};
 use super::{Fault, spawn};
 use crate::api::Context;
 use crate::clock;
-use crate::replica::Input;
+use crate::domain::alarm::AlarmKind;
+use crate::replica::{Board, Input};
 use crate::store::Store;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of compacted history that are not worth the work of giving them back.
 const RECLAIM_MIN: i64 = 16 << 20;
+/// At most so often all that was deleted is taken out of the files.
+const EMPTY_EVERY_MS: i64 = 5_000;
 /// After this long without a sidecar nobody compacts: an operator should know.
 const ALONE_MS: i64 = 10 * 60 * 1000;
 
@@ -58,6 +61,17 @@ impl Upkeep {
     }
 }
 
+/// What the thread `reclaim` is asked.
+#[derive(Debug)]
+struct Garbage {
+    /// The newest revision whose space is to come back.
+    revision: AtomicI64,
+    /// Whether what was deleted is to go too.
+    deleted: AtomicBool,
+    /// Whether there was no room to do it: it is to be tried again.
+    is_left: AtomicBool,
+}
+
 pub(super) fn start(
     context: &Arc<Context>,
     store: Store,
@@ -65,12 +79,17 @@ pub(super) fn start(
     faults: mpsc::Sender<Fault>,
 ) -> Result<Arc<Upkeep>, Fault> {
     let upkeep = Arc::new(Upkeep::default());
-    let target = Arc::new(AtomicI64::new(-1));
+    let garbage = Arc::new(Garbage {
+        revision: AtomicI64::new(-1),
+        deleted: AtomicBool::new(false),
+        is_left: AtomicBool::new(false),
+    });
     // One call is enough, however many compactions there are: the newest covers the older.
     let (call, called) = sync_channel(1);
-    let (rows, failed, newest) = (store.clone(), faults.clone(), Arc::clone(&target));
+    let (rows, failed, newest) = (store.clone(), faults.clone(), Arc::clone(&garbage));
+    let board = Arc::clone(&context.board);
     spawn("reclaim".to_owned(), move || {
-        if let Err(fault) = reclaim(&rows, &newest, &called, &reclaimed) {
+        if let Err(fault) = reclaim(&rows, &board, &newest, &called, &reclaimed) {
             drop(failed.blocking_send(fault));
         }
     })?;
@@ -79,9 +98,11 @@ pub(super) fn start(
         store,
         released: *context.reclaim.done.borrow(),
         forgotten: context.board.history_bytes().1,
-        target,
+        garbage,
         call,
         durable: 0,
+        emptied: 0,
+        emptied_at: clock::monotonic_ms(),
         has_warned: false,
     };
     rounds.look()?;
@@ -104,11 +125,14 @@ struct Rounds {
     released: i64,
     /// Bytes that were compacted away when space was last given back.
     forgotten: i64,
-    /// The newest revision whose space is to come back.
-    target: Arc<AtomicI64>,
+    garbage: Arc<Garbage>,
     call: SyncSender<()>,
     /// Entries up to here need not be replayed.
     durable: u64,
+    /// What the entries up to here deleted is out of the files, or going.
+    emptied: u64,
+    /// When that was found, on the monotonic clock.
+    emptied_at: i64,
     has_warned: bool,
 }
 
@@ -126,8 +150,9 @@ impl Rounds {
             self.store.engine().release_history(compacted);
             self.released = compacted;
         }
+        self.look()?;
         self.reclaim_if_due();
-        self.look()
+        Ok(())
     }
 
     /// Giving space back rewrites what is kept: done when enough has gone, or somebody waits.
@@ -136,12 +161,34 @@ impl Rounds {
         let is_wanted = reclaim.wanted.load(Ordering::Acquire) > *reclaim.done.borrow();
         let (kept, forgotten) = self.context.board.history_bytes();
         let is_worth_it = forgotten - self.forgotten > RECLAIM_MIN.max(kept / 4);
-        if is_wanted || is_worth_it {
+        let is_stuck = self.is_stuck();
+        if is_stuck {
+            self.emptied = self.durable;
+            self.emptied_at = clock::monotonic_ms();
+            self.garbage.deleted.store(true, Ordering::Release);
+        }
+        let is_left = self.garbage.is_left.swap(false, Ordering::AcqRel);
+        if is_wanted || is_worth_it || is_stuck || is_left {
+            // Files are written before others can go.
+            self.context.quota.make_room();
             self.forgotten = forgotten;
-            self.target.fetch_max(self.released, Ordering::AcqRel);
+            self.garbage.revision.fetch_max(self.released, Ordering::AcqRel);
             // A call that waits already will find this revision too.
             let _called = self.call.try_send(());
         }
+    }
+
+    /// Under the alarm NOSPACE nothing grows, so no file fills up and is rewritten by itself: what
+    /// was deleted to make room would keep its space. Once for each change is enough, and not for
+    /// every one of many deletes in a row.
+    fn is_stuck(&self) -> bool {
+        let board = &self.context.board;
+        let kept = board.logical_bytes();
+        let gone = self.context.quota.physical_bytes() - kept;
+        board.has_alarm(AlarmKind::NoSpace)
+            && gone > RECLAIM_MIN.max(kept / 4)
+            && self.durable > self.emptied
+            && clock::monotonic_ms() - self.emptied_at > EMPTY_EVERY_MS
     }
 
     /// What the board shows of the disk.
@@ -167,17 +214,39 @@ impl Rounds {
 
 fn reclaim(
     store: &Store,
-    target: &AtomicI64,
+    board: &Board,
+    garbage: &Garbage,
     called: &Receiver<()>,
     reclaimed: &watch::Sender<i64>,
 ) -> Result<(), Fault> {
     while called.recv().is_ok() {
-        let revision = target.load(Ordering::Acquire);
+        let revision = garbage.revision.load(Ordering::Acquire);
         let since = clock::monotonic_ms();
-        store.engine().reclaim()?;
-        reclaimed.send_replace(revision);
-        let took_ms = clock::monotonic_ms() - since;
-        tracing::info!(revision, took_ms, "compacted history is gone");
+        board.show_reclaiming(Some(since));
+        let outcome = give_back(store, garbage);
+        board.show_reclaiming(None);
+        match outcome {
+            Ok(()) => {
+                reclaimed.send_replace(revision);
+                let took_ms = clock::monotonic_ms() - since;
+                tracing::info!(revision, took_ms, "compacted history is gone");
+            }
+            // Nobody's write failed. If RocksDB cannot go on by itself, the next write will tell.
+            Err(fault) if fault.is_disk_full() => {
+                tracing::warn!(%fault, "no room to give space back: it is tried again");
+                garbage.is_left.store(true, Ordering::Release);
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
+}
+
+fn give_back(store: &Store, garbage: &Garbage) -> Result<(), Fault> {
+    store.engine().reclaim()?;
+    if garbage.deleted.load(Ordering::Acquire) {
+        store.engine().reclaim_deleted()?;
+        garbage.deleted.store(false, Ordering::Release);
     }
     Ok(())
 }

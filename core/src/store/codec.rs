@@ -34,9 +34,11 @@ pub fn position(at: Revision) -> [u8; POSITION_LEN] {
     bytes
 }
 
+/// Negative numbers are refused: their bytes sort behind all others, and cursors go by bytes.
 pub fn take_position(bytes: &[u8]) -> Option<Revision> {
     let (main, sub) = bytes.split_at_checked(8)?;
-    Some(Revision::new(take_number(main)?, take_number(sub)?))
+    let (main, sub) = (take_number(main)?, take_number(sub)?);
+    (main >= 0 && sub >= 0).then_some(Revision::new(main, sub))
 }
 
 /// A key in a form whose byte order is key order even with bytes after it.
@@ -104,7 +106,7 @@ pub fn event_head(event: &LoggedEvent) -> [u8; 17] {
 }
 
 pub fn take_event(key: &[u8], row: &Bytes) -> Option<LoggedEvent> {
-    let flags = *row.first()?;
+    let flags = *row.first().filter(|flags| **flags <= DELETE_FLAG | CREATED_FLAG)?;
     Some(LoggedEvent {
         at: take_position(key)?,
         is_delete: flags & DELETE_FLAG != 0,
@@ -220,7 +222,9 @@ impl StateRow {
         let [revision, compacted, live_rows, live_bytes, dr, db, fr, fb] = *signed else {
             return None;
         };
-        (layout == STATE_LAYOUT).then_some(Self {
+        let can_be =
+            (Revision::FIRST..i64::MAX).contains(&revision) && (-1..=revision).contains(&compacted);
+        (layout == STATE_LAYOUT && can_be).then_some(Self {
             applied_index: u64::from_be_bytes(*index),
             applied_term: u64::from_be_bytes(*term),
             revision,
@@ -257,7 +261,7 @@ mod tests {
 
         #[test]
         fn a_history_key_survives_the_round_trip(
-            key in proptest::collection::vec(any::<u8>(), 0..40), main: i64, sub: i64,
+            key in proptest::collection::vec(any::<u8>(), 0..40), main in 0i64.., sub in 0i64..,
         ) {
             let mut row = escaped(&key);
             row.extend_from_slice(&position(Revision::new(main, sub)));
@@ -277,7 +281,7 @@ mod tests {
 
         #[test]
         fn an_event_survives_the_round_trip(
-            main: i64, sub: i64, is_delete: bool, created: bool, dead_rows: i64, dead_bytes: i64,
+            main in 0i64.., sub in 0i64.., is_delete: bool, created: bool, dead_rows: i64, dead_bytes: i64,
             key in proptest::collection::vec(any::<u8>(), 0..40),
         ) {
             let event = LoggedEvent {
@@ -287,6 +291,36 @@ mod tests {
             let mut row = event_head(&event).to_vec();
             row.extend_from_slice(&event.key);
             prop_assert_eq!(take_event(&position(event.at), &row.into()), Some(event));
+        }
+    }
+
+    #[test]
+    fn a_negative_position_is_refused() {
+        // Its bytes sort behind all others: whoever seeks by them would never arrive.
+        for (main, sub) in [(-1, 0), (1, -1), (i64::MIN, i64::MIN)] {
+            assert_eq!(take_position(&position(Revision::new(main, sub))), None);
+        }
+    }
+
+    #[test]
+    fn an_event_with_unknown_flags_is_refused() {
+        let key = position(Revision::new(2, 0));
+        let row = |flags: u8| Bytes::from([&[flags][..], &[0; 16], b"key"].concat());
+        assert!(take_event(&key, &row(DELETE_FLAG)).is_some());
+        assert_eq!(take_event(&key, &row(4 | CREATED_FLAG)), None);
+    }
+
+    #[test]
+    fn a_state_that_no_member_can_be_in_is_refused() {
+        let good = StateRow { revision: 5, compacted: 3, ..StateRow::default() };
+        assert_eq!(StateRow::decode(&good.encode()), Some(good));
+        for bad in [
+            StateRow { revision: 0, ..good },
+            StateRow { revision: i64::MAX, ..good },
+            StateRow { compacted: -2, ..good },
+            StateRow { compacted: 6, ..good },
+        ] {
+            assert_eq!(StateRow::decode(&bad.encode()), None, "{bad:?}");
         }
     }
 

@@ -65,16 +65,19 @@ impl Counts {
         let state = rows.state()?;
         let mut index = Index { revision: state.revision, ..Index::default() };
         let mut cursor = rows.reads().cursor(Column::Counts, &[], None)?;
+        let mut known = 0i64;
         while let Some((start, row)) = cursor.row() {
-            let keys = codec::take_number(row);
+            let keys = codec::take_number(row).filter(|keys| *keys >= 0);
+            let keys = keys.ok_or_else(|| codec::bad_row(Column::Counts, start))?;
+            known = known.checked_add(keys).ok_or_else(too_many)?;
             index.starts.push(Bytes::copy_from_slice(start));
-            index.keys.push(keys.ok_or_else(|| codec::bad_row(Column::Counts, start))?);
+            index.keys.push(keys);
             cursor.advance()?;
         }
         if index.starts.first().is_none_or(|first| !first.is_empty()) {
-            let known: i64 = index.keys.iter().sum();
+            let rest = state.totals.live_rows.checked_sub(known).filter(|rest| *rest >= 0);
             index.starts.insert(0, Bytes::new());
-            index.keys.insert(0, state.totals.live_rows - known);
+            index.keys.insert(0, rest.ok_or_else(too_many)?);
         }
         index.sums = Fenwick::of(&index.keys);
         index.has_large = true;
@@ -264,6 +267,10 @@ impl Index {
     }
 }
 
+fn too_many() -> Fault {
+    Fault::corrupt("column counts: more keys than there can be")
+}
+
 /// Sums of prefixes in logarithmic time (Fenwick 1994).
 #[derive(Debug, Default)]
 struct Fenwick {
@@ -309,9 +316,33 @@ impl Fenwick {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::memory::MemoryEngine;
+    use crate::store::{Engine, Store};
+
+    /// Loads chunks with these first keys and numbers of keys.
+    fn load(chunks: &[(&str, i64)]) -> Result<(), Fault> {
+        let mut batch = Batch::default();
+        for (start, keys) in chunks {
+            batch.put(Column::Counts, &[start.as_bytes()], &[&codec::number(*keys)]);
+        }
+        let engine = MemoryEngine::default();
+        engine.write(&batch)?;
+        let store = Store::new(Arc::new(engine));
+        store.counts().load(&store.newest())
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_refused() {
+        assert!(load(&[("", 3), ("k", 0)]).is_ok());
+        assert!(load(&[("", -1)]).is_err(), "fewer keys than none");
+        assert!(load(&[("", i64::MAX), ("k", 1)]).is_err(), "more keys than can be counted");
+        assert!(load(&[("k", 1)]).is_err(), "more keys in chunks than in the store");
+    }
 
     proptest! {
         #[test]

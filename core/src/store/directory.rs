@@ -1,16 +1,20 @@
 //! The data directory, and one process at a time: `LOCK IDENTITY log/ state/ ballast`, the admin
 //! socket, and `CREATING` while it is made.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use super::columns::FORMAT;
 use crate::domain::Fault;
 use crate::domain::fault::FaultKind;
+
+/// Nothing of the data is for every user of the host; the sidecar may be of the group.
+const MODE: u32 = 0o750;
 
 /// A data directory that this process owns until it drops this.
 #[derive(Debug)]
@@ -38,14 +42,15 @@ struct Sealed {
 impl Directory {
     /// Makes the directory if it is missing, and locks it.
     pub fn take(path: &Path) -> Result<Self, Fault> {
-        std::fs::create_dir_all(path).map_err(|error| io_fault(path, "create", &error))?;
+        let made = DirBuilder::new().recursive(true).mode(MODE).create(path);
+        made.map_err(|error| not_ours(path, "create", &error))?;
         let lock_path = path.join("LOCK");
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .open(&lock_path)
-            .map_err(|error| io_fault(&lock_path, "open", &error))?;
+            .map_err(|error| not_ours(&lock_path, "write", &error))?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_busy| {
             Fault::taken(format!("{}: another process uses this data directory", path.display()))
         })?;
@@ -146,39 +151,6 @@ impl Directory {
             .and_then(|directory| directory.sync_all())
             .map_err(|error| io_fault(&self.path, "sync", &error))
     }
-
-    /// Puts `bytes` aside, for the day when the disk is full and RocksDB must reopen. Does
-    /// nothing when there is no room for it twice.
-    pub fn load_ballast(&self, bytes: u64) -> Result<(), Fault> {
-        let path = self.ballast();
-        if bytes == 0 || path.exists() || self.free_bytes() < bytes.saturating_mul(2) {
-            return Ok(());
-        }
-        let file = File::create(&path).map_err(|error| io_fault(&path, "create", &error))?;
-        match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
-            Ok(()) => Ok(()),
-            Err(_unsupported_or_full) => self.drop_ballast().map(|_dropped| ()),
-        }
-    }
-
-    /// Frees what was put aside; answers whether there was something.
-    pub fn drop_ballast(&self) -> Result<bool, Fault> {
-        let path = self.ballast();
-        match std::fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(io_fault(&path, "remove", &error)),
-        }
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.path.join("ballast")
-    }
-
-    /// Bytes that this process may still write to the volume; 0 when nobody knows.
-    pub fn free_bytes(&self) -> u64 {
-        free_bytes(&self.path)
-    }
 }
 
 /// Whether this process may write there: permissions, and a volume that is not read-only.
@@ -198,11 +170,31 @@ pub fn free_bytes(path: &Path) -> u64 {
     rustix::fs::statvfs(path).map_or(0, |volume| volume.f_bavail.saturating_mul(volume.f_frsize))
 }
 
+/// Inodes of the volume of `path`: all, and those that may still be taken. `None` where they are not
+/// counted, or when nobody knows.
+pub fn inodes(path: &Path) -> Option<(u64, u64)> {
+    let volume = rustix::fs::statvfs(path).ok()?;
+    (volume.f_files > 0).then_some((volume.f_files, volume.f_favail))
+}
+
 fn checksum(identity: &Identity) -> u32 {
     crc32c::crc32c(&serde_json::to_vec(identity).unwrap_or_default())
 }
 
-fn io_fault(path: &Path, verb: &str, error: &std::io::Error) -> Fault {
+/// With what to do about it, where an operator can do something.
+fn not_ours(path: &Path, verb: &str, error: &std::io::Error) -> Fault {
+    let remedy = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "; METASTORE_DATA_DIR must belong to the user of core (in a pod: fsGroup)"
+        }
+        ErrorKind::ReadOnlyFilesystem => "; METASTORE_DATA_DIR must not be mounted read-only",
+        _ => "",
+    };
+    let fault = io_fault(path, verb, error);
+    Fault { detail: fault.detail + remedy, ..fault }
+}
+
+pub(super) fn io_fault(path: &Path, verb: &str, error: &std::io::Error) -> Fault {
     let kind = match error.kind() {
         ErrorKind::NotFound | ErrorKind::InvalidData => FaultKind::Corrupt,
         _ => FaultKind::Disk,

@@ -27,6 +27,12 @@ pub trait Engine: Send + Sync {
     /// Makes released rows vanish, in slices of low priority; returns when all have.
     fn reclaim(&self) -> Result<(), Fault>;
 
+    /// Makes rows that were deleted vanish from the files of every column; rewrites much. Nothing
+    /// to do for an engine without files.
+    fn reclaim_deleted(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Bytes of the files.
     fn physical_bytes(&self) -> u64;
 }

@@ -4,6 +4,7 @@
 //! production, memory with crashes in the simulator.
 
 pub mod ahead;
+pub mod ballast;
 pub mod batch;
 pub mod codec;
 pub mod columns;
@@ -15,6 +16,7 @@ pub mod memory;
 pub mod open;
 pub mod rocks;
 pub mod view;
+pub mod write_probe;
 
 pub use ahead::Ahead;
 pub use batch::Batch;

@@ -164,8 +164,13 @@ impl<'r> Rows<'r> {
         while let Some((at, row)) = cursor.row() {
             let (kind, key) =
                 row.split_first().ok_or_else(|| codec::bad_row(Column::Births, at))?;
+            let change = match kind {
+                1 => 1,
+                0 => -1,
+                _ => return Err(codec::bad_row(Column::Births, at)),
+            };
             if range.contains(key) {
-                born += if *kind == 1 { 1 } else { -1 };
+                born += change;
             }
             cursor.advance()?;
         }

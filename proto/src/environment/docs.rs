@@ -4,6 +4,29 @@ use std::fmt::Write;
 
 use super::table::{Kind, Process, Standing, TABLE, Variable};
 
+const VALIDATION: &str = "
+## Is it right?
+
+`metastore-sidecar validate` reads the same environment, looks at the machine, and prints every error
+and every warning at once, each with the variable, its value, the reason, and what to do instead. It
+exits with 0, or with 64 if there is an error. A sidecar that starts does the same, so that in a pod
+where it is started first, core does not start on what is wrong.
+
+* `--explain` prints every variable too, with the value in force and where it comes from (`default`,
+  `environment` or `file`). Secrets are `***`, and what might be one is not printed at all.
+* `--format json` prints one object: `valid`, `errors` and `warnings` (lists of `variable`, `value`,
+  `reason`, `remedy`), `core` (its `state`: `absent`, `silent` or `answers`, and its own `warnings`), and
+  with `--explain` the list `settings` (`variable`, `value`, `source`, `at_run_time`). A value that is
+  empty, or must not be printed, is `null`. Keys are only ever added.
+
+What is wrong with the environment is always an error. What is wrong with the machine (the directory
+cannot be written or is below `/run`, the quota does not fit on the volume, a port is taken, there is
+no directory for the admin socket) is one only while no core is there: beside a core that runs it is a
+warning. What each container has for itself core finds out when it starts, and says among its
+warnings: too few open files, too little memory for `METASTORE_BLOCK_CACHE_BYTES`, less than a
+processor, a disk whose synced writes take longer than 10ms.
+";
+
 const INTRODUCTION: &str = "\
 # Configuration
 
@@ -18,9 +41,11 @@ they cannot read or on a `METASTORE_` variable that is not in it.
 * An empty value counts as not set.
 * Durations have units: `500ms`, `10s`, `1h30m`. Sizes are bytes, or have units: `64MiB`, `2GB`.
 * Where etcd has the same setting, the name after the prefix is that of etcd's flag. Variables that
-  begin with `ETCD_` are not read; each is a warning.
+  begin with `ETCD_` are not read; each is a warning that names ours and says whether it means the
+  same.
 * The variables that Kubernetes sets for a Service named `metastore` (`METASTORE_PORT` and so on)
   are recognised and left alone.
+* ↻: the sidecar takes a new value over while it runs, when the file has changed or on SIGHUP.
 ";
 
 /// The text of `docs/configuration.md`.
@@ -38,6 +63,7 @@ pub fn markdown() -> String {
         let of_process = |row: &&Variable| row.process == process && row.standing == Standing::Read;
         text.extend(TABLE.iter().filter(of_process).map(markdown_row));
     }
+    text += VALIDATION;
     text += "\n## Known from etcd, ignored with a warning\n\n| variable | because |\n|---|---|\n";
     for row in TABLE {
         if let Standing::Ignored(reason) = row.standing {
@@ -49,7 +75,8 @@ pub fn markdown() -> String {
 
 fn markdown_row(row: &Variable) -> String {
     let default = if row.default.is_empty() { String::new() } else { format!("`{}`", row.default) };
-    format!("| `{}` | {} | {default} | {} |\n", row.name, row.kind.words(), row.sentence)
+    let mark = if row.is_at_run_time() { " ↻" } else { "" };
+    format!("| `{}`{mark} | {} | {default} | {} |\n", row.name, row.kind.words(), row.sentence)
 }
 
 /// The variables of a process, as `--help` shows them.
@@ -76,6 +103,7 @@ impl Kind {
             Self::Members => "name=URL pairs, by commas".to_owned(),
             Self::Address => "IP address:port".to_owned(),
             Self::Bytes => "size".to_owned(),
+            Self::Share => "percentage or size".to_owned(),
             Self::Duration => "duration".to_owned(),
             Self::Milliseconds => "duration, or milliseconds".to_owned(),
             Self::Count(what) => format!("number of {what}"),

@@ -4,20 +4,28 @@
 //! mistake at once. Nothing here looks at the machine: whether a directory is writable or a port is
 //! free is for the process that needs it.
 
+mod advice;
 mod check;
 mod docs;
-mod mistake;
+mod etcd;
+mod finding;
 mod parse;
 mod read;
 mod settings;
+mod strangers;
 mod table;
+mod urls;
 
 pub use docs::{help, markdown};
-pub use mistake::{Given, Mistake, Warning};
-pub use read::{Effective, Source, read};
+pub use finding::{Finding, Given, Mistake, Warning};
+pub use read::{Effective, Review, Source, read, review};
 pub use settings::{
-    AdminSettings, LimitSettings, ListenHost, ListenSettings, ListenUrl, LogFormat, LogLevel,
-    LogSettings, MemberSettings, MetricsDetail, RaftSettings, Settings, SidecarSettings,
-    StoreSettings, WatchSettings,
+    AdminSettings, CompactionMode, CompactionSettings, DiskSettings, HealthSettings, LimitSettings,
+    ListenHost, ListenSettings, ListenUrl, LogFormat, LogLevel, LogSettings, MemberSettings,
+    MetricsDetail, RaftSettings, ReadinessMode, Settings, Share, SidecarSettings, StoreSettings,
+    WatchSettings,
 };
 pub use table::{Kind, Process, Standing, TABLE, Variable};
+
+#[cfg(test)]
+mod any_tests;

@@ -1,14 +1,25 @@
-//! From text to values. Each parser says in its error what it needs, with an example.
+//! From text to values. Each parser says in its error what it wants, with an example.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::settings::{ListenHost, ListenUrl};
+use super::settings::Share;
 
-/// A value, or what the text would have to be ("needs …").
-pub(super) type Parsed<T> = Result<T, String>;
+/// A value, or why the text is none.
+pub(super) type Parsed<T> = Result<T, Refusal>;
+
+/// What is wrong with a text, and what to write instead.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) reason: String,
+    pub(super) remedy: String,
+}
+
+pub(super) fn refusal(reason: impl Into<String>, remedy: impl Into<String>) -> Refusal {
+    Refusal { reason: reason.into(), remedy: remedy.into() }
+}
 
 /// Beyond it, adding to a point in time might overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -16,7 +27,8 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Text that may stand in `name=url` lists.
 pub(super) fn name(text: &str) -> Parsed<String> {
     if text.contains([',', '=']) {
-        return Err("needs a name without commas and equals signs".to_owned());
+        let reason = "a name stands in lists of name=url";
+        return Err(refusal(reason, "write it without commas and equals signs"));
     }
     Ok(text.to_owned())
 }
@@ -38,7 +50,7 @@ pub(super) fn duration(text: &str) -> Parsed<Duration> {
         rest = next;
     }
     match sum > LONGEST {
-        true => Err("needs at most a year, 8760h".to_owned()),
+        true => Err(refusal("longer than a year", "write at most 8760h")),
         false => Ok(sum),
     }
 }
@@ -49,8 +61,9 @@ fn duration_part(text: &str) -> Parsed<(Duration, &str)> {
     let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
     let (unit, rest) = after.split_at(end);
     let part = number.parse().ok().zip(duration_unit(unit));
-    part.map(|(number, unit): (u32, Duration)| (unit.saturating_mul(number), rest))
-        .ok_or_else(|| "needs a number with a unit (ms, s, m, h), for example 500ms".to_owned())
+    part.map(|(number, unit): (u32, Duration)| (unit.saturating_mul(number), rest)).ok_or_else(
+        || refusal("not a duration", "write a number with a unit (ms, s, m, h), for example 500ms"),
+    )
 }
 
 fn duration_unit(unit: &str) -> Option<Duration> {
@@ -72,21 +85,42 @@ pub(super) fn milliseconds(text: &str) -> Parsed<Duration> {
     }
 }
 
+/// As a table would have it: `500ms`, `10s`, `1h30m`.
+pub(super) fn shown(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let parts = [
+        (u128::from(seconds / 3600), "h"),
+        (u128::from(seconds / 60 % 60), "m"),
+        (u128::from(seconds % 60), "s"),
+        (duration.as_millis() % 1000, "ms"),
+        (duration.as_micros() % 1000, "us"),
+    ];
+    let parts = parts.iter().filter(|(number, _)| *number > 0);
+    let text: String = parts.map(|(number, unit)| format!("{number}{unit}")).collect();
+    if text.is_empty() { "0".to_owned() } else { text }
+}
+
 /// A duration of at least `least`.
 pub(super) fn duration_from(least: Duration) -> impl Fn(&str) -> Parsed<Duration> {
     move |text| match duration(text)? {
-        given if given < least => Err(format!("needs at least {least:?}")),
+        given if given < least => {
+            Err(refusal("too short", format!("write at least {}", shown(least))))
+        }
         given => Ok(given),
     }
 }
 
 /// Bytes: a number, alone or with B, kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB, TiB (of 1024).
 pub(super) fn bytes(text: &str) -> Parsed<u64> {
-    let needs = || "needs a number of bytes, for example 1048576, 64MiB or 2GB".to_owned();
+    let refused = || refusal("not a number of bytes", "write for example 1048576, 64MiB or 2GB");
     let (number, unit) = split_digits(text);
-    let number: u64 = number.parse().map_err(|_| needs())?;
-    let factor = byte_unit(unit.trim_start()).ok_or_else(needs)?;
-    number.checked_mul(factor).ok_or_else(|| "needs fewer bytes".to_owned())
+    let number: u64 = number.parse().map_err(|_| refused())?;
+    let factor = byte_unit(unit.trim_start()).ok_or_else(refused)?;
+    number.checked_mul(factor).ok_or_else(too_many_bytes)
+}
+
+fn too_many_bytes() -> Refusal {
+    refusal("more bytes than can be counted", "write fewer")
 }
 
 fn byte_unit(unit: &str) -> Option<u64> {
@@ -104,11 +138,64 @@ fn byte_unit(unit: &str) -> Option<u64> {
     }
 }
 
+/// A percentage with at most two decimals, or bytes.
+pub(super) fn share(text: &str) -> Parsed<Share> {
+    let Some(number) = text.strip_suffix('%') else {
+        return bytes(text).map(Share::Bytes).map_err(|_| not_a_share());
+    };
+    let (whole, decimals) = number.trim_end().split_once('.').unwrap_or((number.trim_end(), "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_number(whole) || !is_number(decimals) || decimals.len() > 2 {
+        return Err(not_a_share());
+    }
+    let part = format!("{whole}{decimals:0<2}").parse().ok().filter(|part| *part <= 10_000);
+    part.map(Share::Part).ok_or_else(|| refusal("more than there can be", "write at most 100%"))
+}
+
+fn not_a_share() -> Refusal {
+    refusal("neither a percentage nor a number of bytes", "write for example 10% or 2GiB")
+}
+
+/// etcd's periodic retention: a duration, or a bare number of hours.
+pub(super) fn retained_time(text: &str) -> Parsed<Duration> {
+    let parsed = match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => duration(&format!("{text}h")),
+        false => duration(text),
+    };
+    parsed.map_err(|refused| match refused.reason.as_str() {
+        "not a duration" => {
+            let remedy = "write hours or a duration, for example 8 or 30m";
+            refusal(wrong_retention("neither hours nor a duration"), remedy)
+        }
+        _ => refused,
+    })
+}
+
+/// etcd's retention by revisions. etcd takes a duration here, too, for as many revisions as it has
+/// nanoseconds; nobody can mean that.
+pub(super) fn retained_revisions(text: &str) -> Parsed<i64> {
+    count(0..=i64::MAX)(text).map_err(|refused| match duration(text) {
+        Ok(_) => refusal(
+            wrong_retention("a time, while METASTORE_AUTO_COMPACTION_MODE is revision"),
+            "write a number of revisions, for example 10000, or the mode periodic",
+        ),
+        Err(_) => refusal(wrong_retention("not a number of revisions"), refused.remedy),
+    })
+}
+
+/// Begins as etcd's message does, so that it can be searched.
+fn wrong_retention(why: &str) -> String {
+    format!("error parsing CompactionRetention: {why}")
+}
+
 /// Bytes in memory, in this range.
 pub(super) fn bytes_in(range: RangeInclusive<usize>) -> impl Fn(&str) -> Parsed<usize> {
     move |text| match usize::try_from(bytes(text)?) {
         Ok(given) if range.contains(&given) => Ok(given),
-        _ => Err(format!("needs {} to {} bytes", range.start(), range.end())),
+        _ => {
+            let remedy = format!("write {} to {} bytes", range.start(), range.end());
+            Err(refusal("too few or too many bytes", remedy))
+        }
     }
 }
 
@@ -118,7 +205,7 @@ pub(super) fn signed_bytes(text: &str) -> Parsed<i64> {
         Some(digits) => (-1, digits),
         None => (1, text),
     };
-    let size = i64::try_from(bytes(digits)?).map_err(|_| "needs fewer bytes".to_owned())?;
+    let size = i64::try_from(bytes(digits)?).map_err(|_| too_many_bytes())?;
     Ok(sign * size)
 }
 
@@ -133,7 +220,10 @@ where
 {
     move |text| match text.parse() {
         Ok(given) if range.contains(&given) => Ok(given),
-        _ => Err(format!("needs a whole number from {} to {}", range.start(), range.end())),
+        _ => {
+            let remedy = format!("write a number from {} to {}", range.start(), range.end());
+            Err(refusal("not a whole number in its range", remedy))
+        }
     }
 }
 
@@ -142,99 +232,14 @@ pub(super) fn boolean(text: &str) -> Parsed<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
-        _ => Err("needs true or false".to_owned()),
+        _ => Err(refusal("neither yes nor no", "write true or false")),
     }
 }
 
 /// An IP address with a port.
 pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
-    text.parse().map_err(|_| "needs an IP address and a port, for example [::]:2381".to_owned())
-}
-
-/// URLs to tell others, as etcd prints them: without a trailing slash, sorted, each once.
-pub(super) fn advertised_urls(text: &str) -> Parsed<Vec<String>> {
-    let mut urls = each(text, |item| Ok(url(item)?.text))?;
-    urls.sort();
-    urls.dedup();
-    Ok(urls)
-}
-
-/// URLs to listen on, each once.
-pub(super) fn listen_urls(text: &str) -> Parsed<Vec<ListenUrl>> {
-    let mut urls: Vec<ListenUrl> = Vec::new();
-    for url in each(text, listen_url)? {
-        if !urls.contains(&url) {
-            urls.push(url);
-        }
-    }
-    Ok(urls)
-}
-
-fn listen_url(text: &str) -> Parsed<ListenUrl> {
-    let url = url(text)?;
-    let host = match url.host.parse::<IpAddr>() {
-        Ok(ip) => ListenHost::Ip(ip),
-        Err(_) if url.host.eq_ignore_ascii_case("localhost") => ListenHost::Localhost,
-        Err(_) => return Err("needs an IP address or localhost to listen on".to_owned()),
-    };
-    Ok(ListenUrl { text: url.text, host, port: url.port })
-}
-
-/// `name=url` pairs, in the order given.
-pub(super) fn members(text: &str) -> Parsed<Vec<(String, String)>> {
-    each(text, |item| {
-        let (name, address) = item.split_once('=').ok_or("needs name=http://host:port")?;
-        Ok((name.to_owned(), url(address)?.text))
-    })
-}
-
-/// The items of a comma-separated list, which must not be empty.
-fn each<T>(text: &str, parse: impl Fn(&str) -> Parsed<T>) -> Parsed<Vec<T>> {
-    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-    let parsed = items.map(parse).collect::<Parsed<Vec<T>>>()?;
-    match parsed.is_empty() {
-        true => Err("needs at least one http://host:port".to_owned()),
-        false => Ok(parsed),
-    }
-}
-
-struct Url {
-    host: String,
-    port: u16,
-    /// Normalised.
-    text: String,
-}
-
-fn url(text: &str) -> Parsed<Url> {
-    let needs =
-        || "needs http://host:port without a path, for example http://localhost:2379".to_owned();
-    let (scheme, rest) = text.split_once("://").ok_or_else(needs)?;
-    if scheme.eq_ignore_ascii_case("https") {
-        return Err("TLS is not supported yet: needs http://host:port".to_owned());
-    }
-    if !scheme.eq_ignore_ascii_case("http") {
-        return Err(needs());
-    }
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
-    let (host, port) = authority.rsplit_once(':').ok_or_else(needs)?;
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    let port: u16 = port.parse().ok().filter(|_| digits).ok_or_else(needs)?;
-    let bare = match host.strip_prefix('[') {
-        Some(opened) => ipv6(opened).ok_or_else(needs)?,
-        None if is_host(host) => host,
-        None => return Err(needs()),
-    };
-    Ok(Url { host: bare.to_owned(), port, text: format!("http://{host}:{port}") })
-}
-
-fn ipv6(opened: &str) -> Option<&str> {
-    let address = opened.strip_suffix(']')?;
-    address.parse::<Ipv6Addr>().ok().map(|_| address)
-}
-
-fn is_host(host: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    !host.is_empty() && host.bytes().all(allowed)
+    let refused = |_| refusal("not an IP address and a port", "write for example [::]:2381");
+    text.parse().map_err(refused)
 }
 
 #[cfg(test)]

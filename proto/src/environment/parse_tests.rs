@@ -17,7 +17,7 @@ fn a_duration_is_a_sum_of_numbers_with_units() {
 #[test]
 fn a_duration_needs_units() {
     for text in ["", "5", "s", "1.5h", "-1s", "10 s", "1h30", "5x", "99999999999s", "１s"] {
-        assert!(duration(text).unwrap_err().contains("needs a number with a unit"), "{text}");
+        assert!(duration(text).unwrap_err().remedy.contains("a number with a unit"), "{text}");
     }
 }
 
@@ -25,7 +25,7 @@ fn a_duration_needs_units() {
 fn a_duration_beyond_a_year_is_refused() {
     assert!(duration("8760h").is_ok());
     for text in ["8761h", "8760h1us", "4294967295h", "4294967295h4294967295h"] {
-        assert_eq!(duration(text), Err("needs at most a year, 8760h".to_owned()), "{text}");
+        assert_eq!(duration(text).unwrap_err().remedy, "write at most 8760h", "{text}");
     }
 }
 
@@ -33,7 +33,7 @@ fn a_duration_beyond_a_year_is_refused() {
 fn a_duration_below_the_floor_is_refused() {
     let floor = duration_from(Duration::from_millis(100));
     assert_eq!(floor("100ms"), ms(100));
-    assert_eq!(floor("99ms"), Err("needs at least 100ms".to_owned()));
+    assert_eq!(floor("99ms"), Err(refusal("too short", "write at least 100ms")));
 }
 
 #[test]
@@ -54,15 +54,15 @@ fn sizes_have_binary_and_decimal_units() {
     assert_eq!(bytes("3 kb"), Ok(3000));
     assert_eq!(bytes("7B"), Ok(7));
     for text in ["", "MiB", "1.5GiB", "-1", "5 apples", "99999999999999999999"] {
-        assert!(bytes(text).unwrap_err().contains("needs a number of bytes"), "{text}");
+        assert_eq!(bytes(text).unwrap_err().reason, "not a number of bytes", "{text}");
     }
-    assert_eq!(bytes("99999999999TiB"), Err("needs fewer bytes".to_owned()));
+    assert_eq!(bytes("99999999999TiB").unwrap_err().remedy, "write fewer");
 }
 
 #[test]
 fn sizes_may_have_a_range_or_a_sign() {
     assert_eq!(bytes_in(1..=1024)("1KiB"), Ok(1024));
-    assert_eq!(bytes_in(1..=1024)("0"), Err("needs 1 to 1024 bytes".to_owned()));
+    assert_eq!(bytes_in(1..=1024)("0").unwrap_err().remedy, "write 1 to 1024 bytes");
     assert_eq!(signed_bytes("-1"), Ok(-1));
     assert_eq!(signed_bytes("8GiB"), Ok(8 << 30));
     assert!(signed_bytes("18446744073709551615").is_err());
@@ -73,8 +73,8 @@ fn sizes_may_have_a_range_or_a_sign() {
 fn counts_have_a_range() {
     assert_eq!(count(1..=128_u32)("128"), Ok(128));
     for text in ["0", "129", "many", "-1", "1e3"] {
-        let needs = "needs a whole number from 1 to 128".to_owned();
-        assert_eq!(count(1..=128_u32)(text), Err(needs), "{text}");
+        let refused = count(1..=128_u32)(text).unwrap_err();
+        assert_eq!(refused.remedy, "write a number from 1 to 128", "{text}");
     }
 }
 
@@ -96,57 +96,53 @@ fn an_address_is_an_ip_and_a_port() {
 }
 
 #[test]
-fn advertised_urls_are_normalised_sorted_and_unique() {
-    let urls = advertised_urls(" HTTP://b.example:2379/ ,http://a:1,,http://b.example:2379");
-    assert_eq!(urls.unwrap(), ["http://a:1", "http://b.example:2379"]);
-    assert_eq!(advertised_urls("http://[::1]:2379").unwrap(), ["http://[::1]:2379"]);
-}
-
-#[test]
-fn a_url_that_is_not_a_host_and_a_port_is_refused() {
-    let bad = [
-        "localhost:2379",
-        "http://localhost",
-        "http://:2379",
-        "http://a:70000",
-        "http://a:+1",
-        "http://a:1/path",
-        "http://user@a:1",
-        "http://::1:2379",
-        "http://[a]:1",
-        "http://[::1",
-        "http://a b:1",
-        "unix:///tmp/socket:1",
-    ];
-    for text in bad {
-        assert!(advertised_urls(text).unwrap_err().contains("needs http://host:port"), "{text}");
-    }
-    assert!(advertised_urls(" , ").unwrap_err().contains("at least one"));
-}
-
-#[test]
-fn tls_is_refused_by_name() {
-    let refused = advertised_urls("http://a:1,https://a:2").unwrap_err();
-    assert!(refused.starts_with("TLS is not supported yet"));
-}
-
-#[test]
-fn listening_is_on_addresses_or_localhost() {
-    let urls = listen_urls("http://localhost:2379,http://[::]:1,http://10.0.0.1:0/").unwrap();
-    let addresses: Vec<_> = urls.iter().flat_map(ListenUrl::addresses).collect();
-    let printed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    assert_eq!(printed, ["127.0.0.1:2379", "[::1]:2379", "[::]:1", "10.0.0.1:0"]);
-    assert_eq!(listen_urls("http://localhost:1,http://localhost:1/").unwrap().len(), 1);
-    assert!(
-        listen_urls("http://example.com:2379").unwrap_err().contains("IP address or localhost")
-    );
-}
-
-#[test]
-fn members_are_names_with_urls() {
-    let parsed = members("a=http://h:1, a=http://h:2,b=http://h:3").unwrap();
-    assert_eq!(parsed.len(), 3);
-    assert_eq!(parsed[1], ("a".to_owned(), "http://h:2".to_owned()));
-    assert!(members("http://h:1").is_err());
+fn names_stand_in_lists() {
     assert!(name("a,b").is_err() && name("a=b").is_err());
+    assert_eq!(name("a b"), Ok("a b".to_owned()));
+}
+
+#[test]
+fn a_duration_is_shown_as_it_would_be_written() {
+    for text in ["0", "500ms", "10s", "1h30m", "1m1s1ms", "250us", "8760h"] {
+        assert_eq!(shown(duration(text).unwrap()), text);
+    }
+    assert_eq!(shown(Duration::from_secs(3600 + 60)), "1h1m");
+}
+
+#[test]
+fn a_share_is_a_percentage_or_a_size() {
+    assert_eq!(share("10%"), Ok(Share::Part(1000)));
+    assert_eq!(share("0.05 %"), Ok(Share::Part(5)));
+    assert_eq!(share("100%"), Ok(Share::Part(10_000)));
+    assert_eq!(share("2GiB"), Ok(Share::Bytes(2 << 30)));
+    for text in ["", "%", "1.%", "1.234%", "-1%", "1 apple", "0x1%"] {
+        assert!(share(text).unwrap_err().reason.starts_with("neither a percentage"), "{text}");
+    }
+    assert_eq!(share("100.01%").unwrap_err().remedy, "write at most 100%");
+}
+
+#[test]
+fn retention_is_written_as_for_etcd() {
+    let hours = |hours: u64| Ok(Duration::from_secs(hours * 3600));
+    assert_eq!(retained_time("8"), hours(8));
+    assert_eq!(retained_time("72h"), hours(72));
+    assert_eq!(retained_time("30m"), ms(1_800_000));
+    assert_eq!(retained_time("0"), ms(0));
+    assert_eq!(retained_revisions("10000"), Ok(10_000));
+    assert_eq!(retained_revisions("0"), Ok(0));
+}
+
+#[test]
+fn a_wrong_retention_begins_as_etcd_says_it() {
+    for (refused, why) in [
+        (retained_time("soon").unwrap_err(), "neither hours nor a duration"),
+        (retained_time("-1").unwrap_err(), "neither hours nor a duration"),
+        (retained_revisions("many").unwrap_err(), "not a number of revisions"),
+        (retained_revisions("-1").unwrap_err(), "not a number of revisions"),
+        (retained_revisions("1h").unwrap_err(), "a time, while METASTORE_AUTO_COMPACTION_MODE"),
+    ] {
+        let expected = format!("error parsing CompactionRetention: {why}");
+        assert!(refused.reason.starts_with(&expected), "{refused:?}");
+    }
+    assert_eq!(retained_time("9000").unwrap_err().reason, "longer than a year");
 }

@@ -6,21 +6,40 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use super::strangers::{ETCD_PREFIX, Stranger, stranger};
 use super::table::{Fields, Kind, PREFIX, Standing, TABLE, Texts, Variable};
-use super::{Mistake, Settings, Warning, check};
+use super::{Finding, Given, Mistake, Settings, Warning, advice, check};
 
 const ENV_FILE: &str = "METASTORE_ENV_FILE";
-const ETCD_PREFIX: &str = "ETCD_";
 
-/// Reads the environment of either process.
-///
-/// `vars` is the process environment, `file` reads the file that METASTORE_ENV_FILE names (the
-/// process environment wins over it). An empty value counts as not set. Reports every mistake, not
-/// only the first; the values of secrets are never part of one.
+/// All that there is to say of an environment.
+#[derive(Debug)]
+pub struct Review {
+    /// In force if there is no mistake; what is a mistake has its default here.
+    pub settings: Settings,
+    pub mistakes: Vec<Mistake>,
+    pub warnings: Vec<Warning>,
+}
+
+/// The settings of either process with what is only doubtful, or every mistake, not only the first.
+/// Takes what [`review`] takes.
 pub fn read(
     vars: impl IntoIterator<Item = (OsString, OsString)>,
     file: impl Fn(&Path) -> io::Result<String>,
 ) -> Result<(Settings, Vec<Warning>), Vec<Mistake>> {
+    let Review { settings, mistakes, warnings } = review(vars, file);
+    if mistakes.is_empty() { Ok((settings, warnings)) } else { Err(mistakes) }
+}
+
+/// Reads the environment of either process.
+///
+/// `vars` is the process environment, `file` reads the file that METASTORE_ENV_FILE names (the
+/// process environment wins over it). An empty value counts as not set. The values of secrets, and
+/// of variables that nobody knows, are never part of what is said.
+pub fn review(
+    vars: impl IntoIterator<Item = (OsString, OsString)>,
+    file: impl Fn(&Path) -> io::Result<String>,
+) -> Review {
     let mut findings = Findings::default();
     let given = findings.gather(vars, file);
     let known = findings.known(given);
@@ -35,8 +54,10 @@ pub fn read(
 
     let settings = Settings::parse(&fields, effective, &mut mistakes);
     mistakes.extend(check::mistakes(&fields, &settings, &mistakes));
-    warnings.extend(check::warnings(&fields, &settings));
-    if mistakes.is_empty() { Ok((settings, warnings)) } else { Err(mistakes) }
+    let is_mistaken = |it: &Warning| mistakes.iter().any(|other| other.variable == it.variable);
+    let advice = advice::warnings(&fields, &settings);
+    warnings.extend(advice.into_iter().filter(|it| !is_mistaken(it)));
+    Review { settings, mistakes, warnings }
 }
 
 /// Where the text in force comes from.
@@ -45,6 +66,17 @@ pub enum Source {
     Default,
     Process,
     File,
+}
+
+impl Source {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Process => "environment",
+            Self::File => "file",
+        }
+    }
 }
 
 /// A variable with the text in force. Prints as a line, secrets as `***`.
@@ -61,20 +93,22 @@ impl Effective {
         let (text, source) = known.cloned().unwrap_or_else(default);
         Self { variable, source, text }
     }
+
+    /// The text, as far as it may be printed; `None` where there is none.
+    pub fn given(&self) -> Option<Given> {
+        match self.variable.kind {
+            _ if self.text.is_empty() => None,
+            Kind::Secret => Some(Given::Secret),
+            _ => Some(Given::Text(self.text.clone())),
+        }
+    }
 }
 
 impl fmt::Display for Effective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self.variable.kind {
-            Kind::Secret => "***",
-            _ => self.text.as_str(),
-        };
-        let source = match self.source {
-            Source::Default => "default",
-            Source::Process => "environment",
-            Source::File => "file",
-        };
-        write!(f, "{}={text} ({source})", self.variable.name)
+        let given = self.given();
+        let text = given.as_ref().map_or("", Given::as_str);
+        write!(f, "{}={text} ({})", self.variable.name, self.source.as_str())
     }
 }
 
@@ -117,8 +151,8 @@ impl Findings {
     ) -> BTreeMap<String, String> {
         let mut lines = BTreeMap::new();
         let content = file(path).unwrap_or_else(|error| {
-            let reason = error.to_string();
-            self.mistakes.push(Mistake::FileUnreadable { path: path.to_owned(), reason });
+            let reason = format!("cannot be read: {error}");
+            self.mistakes.push(of_file(path, reason, "write the path of a readable text file"));
             String::new()
         });
         for (line, content) in (1..).zip(content.lines().map(str::trim)) {
@@ -126,9 +160,17 @@ impl Findings {
                 continue;
             }
             match assignment(content) {
-                None => self.mistakes.push(Mistake::FileLine { path: path.to_owned(), line }),
+                None => {
+                    let reason = format!("line {line} is not an assignment");
+                    self.mistakes.push(of_file(
+                        path,
+                        reason,
+                        "write NAME=VALUE, or # and a comment",
+                    ));
+                }
                 Some((ENV_FILE, _)) => {
-                    self.mistakes.push(Mistake::FileInFile { path: path.to_owned(), line });
+                    let reason = format!("line {line} names another file");
+                    self.mistakes.push(of_file(path, reason, "write everything into one file"));
                 }
                 Some((name, text)) => _ = lines.insert(name.to_owned(), text.to_owned()),
             }
@@ -142,32 +184,28 @@ impl Findings {
             match (Variable::find(&name), text) {
                 (Some(row), text) => match (row.standing, text) {
                     (Standing::Ignored(reason), _) => {
-                        self.warnings.push(Warning::Ignored { name: row.name, reason });
+                        self.warnings.push(Finding::of_name(row.name, reason, "remove it"));
                     }
                     (Standing::Read, Some(text)) => _ = known.insert(row.name, (text, source)),
                     (Standing::Read, None) => {
-                        self.mistakes.push(Mistake::NotUtf8 { name: row.name });
+                        let reason = "the value is not valid UTF-8";
+                        self.mistakes.push(Finding::of_name(row.name, reason, "write it in UTF-8"));
                     }
                 },
-                (None, text) => self.stranger(name, &text.unwrap_or_default()),
+                (None, text) => match stranger(&name, &text.unwrap_or_default()) {
+                    Stranger::ServiceLink => {}
+                    Stranger::Etcd(warning) => self.warnings.push(warning),
+                    Stranger::Unknown(mistake) => self.mistakes.push(mistake),
+                },
             }
         }
         known
     }
+}
 
-    fn stranger(&mut self, name: String, text: &str) {
-        if is_service_link(&name, text) {
-            return;
-        }
-        if let Some(flag) = name.strip_prefix(ETCD_PREFIX) {
-            let ours = Variable::find(&format!("{PREFIX}{flag}"));
-            let ours = ours.filter(|row| row.standing == Standing::Read).map(|row| row.name);
-            self.warnings.push(Warning::EtcdVariable { name, ours });
-        } else {
-            let nearest = nearest(&name);
-            self.mistakes.push(Mistake::Unknown { name, nearest });
-        }
-    }
+fn of_file(path: &Path, reason: String, remedy: &str) -> Mistake {
+    let value = Some(Given::Text(path.display().to_string()));
+    Finding { value, ..Finding::of_name(ENV_FILE, reason, remedy) }
 }
 
 /// Adds a variable unless it is another program's, empty, or set already.
@@ -188,60 +226,6 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
         .into_iter()
         .find_map(|quote| text.strip_prefix(quote).and_then(|opened| opened.strip_suffix(quote)));
     is_name.then_some((name, unquoted.unwrap_or(text)))
-}
-
-/// Whether Kubernetes set it for a Service whose name begins with ours (or with `etcd`).
-///
-/// For a Service `metastore`: METASTORE_SERVICE_HOST, METASTORE_SERVICE_PORT,
-/// METASTORE_SERVICE_PORT_CLIENT, METASTORE_PORT, METASTORE_PORT_2379_TCP and
-/// METASTORE_PORT_2379_TCP_ADDR (_PORT, _PROTO); for `metastore-client` the same, longer.
-fn is_service_link(name: &str, text: &str) -> bool {
-    let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
-    name.ends_with("_SERVICE_HOST")
-        || name.ends_with("_SERVICE_PORT")
-        || name.contains("_SERVICE_PORT_")
-        || (name.ends_with("_PORT") && is_url)
-        || name.match_indices("_PORT_").any(|(at, found)| {
-            let tail = name.get(at + found.len()..).unwrap_or_default();
-            is_numbered_port(tail)
-        })
-}
-
-/// `2379_TCP`, `2379_TCP_ADDR`, ….
-fn is_numbered_port(tail: &str) -> bool {
-    let mut words = tail.split('_');
-    let number = words.next().unwrap_or_default();
-    let protocol = words.next().unwrap_or_default();
-    !number.is_empty()
-        && number.bytes().all(|byte| byte.is_ascii_digit())
-        && ["TCP", "UDP", "SCTP"].contains(&protocol)
-        && words.next().is_none_or(|detail| ["PROTO", "PORT", "ADDR"].contains(&detail))
-        && words.next().is_none()
-}
-
-/// The variable that is most alike, if it is alike at all.
-fn nearest(name: &str) -> Option<&'static str> {
-    let typed = name.strip_prefix(PREFIX)?.to_uppercase();
-    let known = TABLE.iter().filter_map(|row| Some((row.name, row.name.strip_prefix(PREFIX)?)));
-    let (distance, nearest) =
-        known.map(|(full, known)| (edit_distance(&typed, known), full)).min()?;
-    (distance <= (typed.len() / 4).max(1)).then_some(nearest)
-}
-
-/// Levenshtein's: letters to insert, remove or replace.
-fn edit_distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (at, letter) in (1..).zip(from.bytes()) {
-        // The distances of `from`'s first `at` letters, from those of one letter fewer.
-        let mut next = vec![at];
-        for ((above, diagonal), other) in row.iter().skip(1).zip(&row).zip(to.bytes()) {
-            let left = next.last().copied().unwrap_or(at);
-            let replaced = diagonal + usize::from(letter != other);
-            next.push(replaced.min(above + 1).min(left + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::parse::{self, Parsed};
+use super::parse::{self, Parsed, refusal};
 use super::table::Fields;
-use super::{Effective, Mistake};
+use super::{Effective, Finding, Mistake, urls};
 
 /// Everything that the environment says.
 #[derive(Clone, Debug)]
@@ -95,6 +95,8 @@ pub struct RaftSettings {
 /// How the store uses disk and memory.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
+    /// How much of the file system is this member's; 0: all of it.
+    pub capacity_bytes: u64,
     /// Bytes; 0: 80 % of the data volume; negative: no quota.
     pub quota_bytes: i64,
     pub block_cache_bytes: u64,
@@ -134,19 +136,92 @@ pub struct AdminSettings {
 #[derive(Clone, Debug)]
 pub struct SidecarSettings {
     pub listen: SocketAddr,
-    pub auto_compact: bool,
-    /// At least 1.
-    pub keep_revisions: i64,
-    /// Zero: by revisions only.
-    pub keep_duration: Duration,
-    /// At least 1 s.
-    pub check_interval: Duration,
+    /// For probes after SIGTERM, while core is there.
+    pub shutdown_grace: Duration,
     /// At least 10 ms.
     pub observe_interval: Duration,
+    pub health: HealthSettings,
+    pub disk: DiskSettings,
+    pub compaction: CompactionSettings,
+}
+
+/// When a probe fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthSettings {
     /// At least twice the observe interval.
     pub observation_max_age: Duration,
     /// At least 1 s.
     pub liveness_window: Duration,
+    pub readiness_mode: ReadinessMode,
+    /// At least 1.
+    pub failures: u32,
+    /// At least 1.
+    pub successes: u32,
+}
+
+/// When the disk is too full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskSettings {
+    /// Whether the sidecar raises and clears the alarm.
+    pub guard: bool,
+    /// Bytes; 0: the whole file system.
+    pub capacity_bytes: u64,
+    pub warn: Share,
+    pub low: Share,
+    pub clear: Share,
+    pub floor: Share,
+    pub clear_after: Duration,
+}
+
+/// What a compaction leaves readable: what any of the rules keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompactionSettings {
+    pub enabled: bool,
+    /// The newest so many revisions; at least 1.
+    pub keep_revisions: i64,
+    /// Everything younger; zero: off.
+    pub keep_duration: Duration,
+    /// At least 1 s.
+    pub check_interval: Duration,
+}
+
+/// Part of a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// In hundredths of a percent: 10 % are 1000.
+    Part(u16),
+    Bytes(u64),
+}
+
+impl Share {
+    /// Units (bytes, inodes) of `total`. A share in bytes says nothing about inodes: `None`.
+    pub fn of(self, total: u64) -> Option<u64> {
+        match self {
+            Self::Part(part) => {
+                let units = u128::from(total) * u128::from(part) / 10_000;
+                Some(u64::try_from(units).unwrap_or(u64::MAX))
+            }
+            Self::Bytes(_) => None,
+        }
+    }
+
+    /// Whether it is less than `other` on a volume of `total` bytes; `None` where that depends on the
+    /// volume, and nobody says how large it is.
+    pub fn is_below(self, other: Self, total: Option<u64>) -> Option<bool> {
+        match (self, other) {
+            (Self::Part(one), Self::Part(other)) => Some(one < other),
+            (Self::Bytes(one), Self::Bytes(other)) => Some(one < other),
+            _ => total.map(|total| self.bytes_of(total) < other.bytes_of(total)),
+        }
+    }
+
+    /// Bytes of a volume of `total` bytes.
+    pub fn bytes_of(self, total: u64) -> u64 {
+        match self {
+            Self::Part(_) => self.of(total).unwrap_or_default(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 /// Makes an enum of words, with their texts in one place.
@@ -168,7 +243,10 @@ macro_rules! choice {
             pub(super) fn parse(text: &str) -> Parsed<Self> {
                 match text.to_ascii_lowercase().as_str() {
                     $( $text => Ok(Self::$variant), )+
-                    _ => Err(format!("needs one of {}", Self::NAMES.join(", "))),
+                    _ => {
+                        let remedy = format!("write one of {}", Self::NAMES.join(", "));
+                        Err(refusal("not a word that is known here", remedy))
+                    }
                 }
             }
         }
@@ -184,11 +262,31 @@ choice! {
     LogFormat { Text "text" Json "json" }
 }
 choice! {
+    /// Whether a member needs a leader to be ready.
+    ReadinessMode { Quorum "quorum" Local "local" }
+}
+choice! {
+    /// What etcd's retention counts.
+    CompactionMode { Periodic "periodic" Revision "revision" }
+}
+choice! {
     /// How much is measured.
     MetricsDetail { Basic "basic" Extensive "extensive" }
 }
 
 impl Settings {
+    /// Something about the value in force of a variable of the table.
+    pub fn finding(
+        &self,
+        variable: &str,
+        reason: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Finding {
+        let effective = self.effective.iter().find(|it| it.variable.name == variable);
+        let value = effective.and_then(Effective::given);
+        Finding { value, ..Finding::of_name(variable, reason, remedy) }
+    }
+
     /// Each field by itself; a field that is a mistake has its default.
     pub(super) fn parse(
         fields: &Fields,
@@ -196,17 +294,18 @@ impl Settings {
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
         let listen = ListenSettings::parse(fields, mistakes);
+        let capacity_bytes = fields.disk_capacity_bytes.take(mistakes, parse::bytes);
         Self {
             member: MemberSettings::parse(fields, &listen, mistakes),
             listen,
             raft: RaftSettings::parse(fields, mistakes),
-            store: StoreSettings::parse(fields, mistakes),
+            store: StoreSettings::parse(fields, capacity_bytes, mistakes),
             limits: LimitSettings::parse(fields, mistakes),
             watch: WatchSettings::parse(fields, mistakes),
             metrics: fields.metrics.take(mistakes, MetricsDetail::parse),
             log: LogSettings::parse(fields, mistakes),
             admin: AdminSettings::parse(fields, mistakes),
-            sidecar: SidecarSettings::parse(fields, mistakes),
+            sidecar: SidecarSettings::parse(fields, capacity_bytes, mistakes),
             env_file: fields.env_file.take_optional(mistakes, parse::text).map(PathBuf::from),
             effective,
         }
@@ -225,11 +324,11 @@ impl MemberSettings {
             data_dir: fields.data_dir.take(mistakes, parse::text).into(),
             advertise_client_urls: fields
                 .advertise_client_urls
-                .take_optional(mistakes, parse::advertised_urls)
+                .take_optional(mistakes, urls::advertised_urls)
                 .unwrap_or_else(listened),
             advertise_peer_urls: fields
                 .initial_advertise_peer_urls
-                .take(mistakes, parse::advertised_urls),
+                .take(mistakes, urls::advertised_urls),
             cluster_token: fields.initial_cluster_token.take(mistakes, parse::text),
         }
     }
@@ -238,7 +337,7 @@ impl MemberSettings {
 impl ListenSettings {
     fn parse(fields: &Fields, mistakes: &mut Vec<Mistake>) -> Self {
         Self {
-            client_urls: fields.listen_client_urls.take(mistakes, parse::listen_urls),
+            client_urls: fields.listen_client_urls.take(mistakes, urls::listen_urls),
             serving_threads: fields.serving_threads.take(mistakes, parse::count(0..=1024)),
             max_concurrent_streams: fields
                 .max_concurrent_streams
@@ -261,8 +360,9 @@ impl RaftSettings {
 }
 
 impl StoreSettings {
-    fn parse(fields: &Fields, mistakes: &mut Vec<Mistake>) -> Self {
+    fn parse(fields: &Fields, capacity_bytes: u64, mistakes: &mut Vec<Mistake>) -> Self {
         Self {
+            capacity_bytes,
             quota_bytes: fields.quota_backend_bytes.take(mistakes, parse::signed_bytes),
             block_cache_bytes: fields.block_cache_bytes.take(mistakes, parse::bytes),
             ballast_bytes: fields.ballast_bytes.take(mistakes, parse::bytes),
@@ -311,19 +411,79 @@ impl AdminSettings {
 }
 
 impl SidecarSettings {
-    fn parse(fields: &Fields, mistakes: &mut Vec<Mistake>) -> Self {
-        let second = || parse::duration_from(Duration::from_secs(1));
+    fn parse(fields: &Fields, capacity_bytes: u64, mistakes: &mut Vec<Mistake>) -> Self {
         Self {
             listen: fields.sidecar_listen.take(mistakes, parse::address),
-            auto_compact: fields.auto_compact.take(mistakes, parse::boolean),
-            keep_revisions: fields.keep_revisions.take(mistakes, parse::count(1..=i64::MAX)),
-            keep_duration: fields.keep_duration.take(mistakes, parse::duration),
-            check_interval: fields.check_interval.take(mistakes, second()),
+            shutdown_grace: fields.sidecar_shutdown_grace.take(mistakes, parse::duration),
             observe_interval: fields
                 .observe_interval
                 .take(mistakes, parse::duration_from(Duration::from_millis(10))),
+            health: HealthSettings::parse(fields, mistakes),
+            disk: DiskSettings::parse(fields, capacity_bytes, mistakes),
+            compaction: CompactionSettings::parse(fields, mistakes),
+        }
+    }
+}
+
+impl HealthSettings {
+    fn parse(fields: &Fields, mistakes: &mut Vec<Mistake>) -> Self {
+        let second = parse::duration_from(Duration::from_secs(1));
+        Self {
             observation_max_age: fields.observation_max_age.take(mistakes, parse::duration),
-            liveness_window: fields.liveness_window.take(mistakes, second()),
+            liveness_window: fields.liveness_window.take(mistakes, second),
+            readiness_mode: fields.readiness_mode.take(mistakes, ReadinessMode::parse),
+            failures: fields.probe_failures.take(mistakes, parse::count(1..=1000)),
+            successes: fields.probe_successes.take(mistakes, parse::count(1..=1000)),
+        }
+    }
+}
+
+impl DiskSettings {
+    fn parse(fields: &Fields, capacity_bytes: u64, mistakes: &mut Vec<Mistake>) -> Self {
+        Self {
+            guard: fields.disk_guard.take(mistakes, parse::boolean),
+            capacity_bytes,
+            warn: fields.disk_warn_free.take(mistakes, parse::share),
+            low: fields.disk_low_free.take(mistakes, parse::share),
+            clear: fields.disk_clear_free.take(mistakes, parse::share),
+            floor: fields.disk_floor_free.take(mistakes, parse::share),
+            clear_after: fields.disk_clear_after.take(mistakes, parse::duration),
+        }
+    }
+}
+
+impl CompactionSettings {
+    /// etcd's retention takes the place of our default; of what is set twice, what keeps more counts.
+    fn parse(fields: &Fields, mistakes: &mut Vec<Mistake>) -> Self {
+        let second = parse::duration_from(Duration::from_secs(1));
+        let keep_revisions = fields.keep_revisions.take(mistakes, parse::count(1..=i64::MAX));
+        let keep_duration = fields.keep_duration.take(mistakes, parse::duration);
+        let (revisions, time) = Self::retention(fields, mistakes);
+        let is_asked = revisions > 0 || !time.is_zero();
+        let is_default = !fields.keep_revisions.is_given();
+        let keep_revisions = if is_asked && is_default { 1 } else { keep_revisions };
+        Self {
+            enabled: fields.auto_compact.take(mistakes, parse::boolean),
+            keep_revisions: revisions.max(keep_revisions),
+            keep_duration: time.max(keep_duration),
+            check_interval: fields.check_interval.take(mistakes, second),
+        }
+    }
+
+    /// Revisions and time, of which one at most is not 0.
+    fn retention(fields: &Fields, mistakes: &mut Vec<Mistake>) -> (i64, Duration) {
+        let retention = &fields.auto_compaction_retention;
+        match fields.auto_compaction_mode.take_optional(mistakes, CompactionMode::parse) {
+            Some(CompactionMode::Periodic) => {
+                let time = retention.take_optional(mistakes, parse::retained_time);
+                (0, time.unwrap_or_default())
+            }
+            Some(CompactionMode::Revision) => {
+                let revisions = retention.take_optional(mistakes, parse::retained_revisions);
+                (revisions.unwrap_or_default(), Duration::ZERO)
+            }
+            // Without a mode nobody knows what is counted.
+            None => (0, Duration::ZERO),
         }
     }
 }

@@ -4,9 +4,9 @@
 
 use serde::Deserialize;
 
-use super::parse::Parsed;
-use super::settings::{LogFormat, LogLevel, MetricsDetail};
-use super::{Given, Mistake};
+use super::parse::{Parsed, Refusal};
+use super::settings::{CompactionMode, LogFormat, LogLevel, MetricsDetail, ReadinessMode};
+use super::{Finding, Given, Mistake};
 
 /// What all our variables begin with.
 pub(super) const PREFIX: &str = "METASTORE_";
@@ -48,6 +48,8 @@ pub enum Kind {
     Address,
     /// `64MiB`, `2GB`, or a plain number.
     Bytes,
+    /// Part of a volume: `10%`, or a size.
+    Share,
     /// `500ms`, `10s`, `1h30m`.
     Duration,
     /// A duration where a bare number means milliseconds, as etcd has it.
@@ -66,7 +68,35 @@ pub enum Standing {
     Ignored(&'static str),
 }
 
+/// What the sidecar takes over while it runs, when METASTORE_ENV_FILE has changed or on SIGHUP.
+pub(super) const AT_RUN_TIME: &[&str] = &[
+    "METASTORE_LOG_LEVEL",
+    "METASTORE_DISK_CAPACITY_BYTES",
+    "METASTORE_AUTO_COMPACT",
+    "METASTORE_KEEP_REVISIONS",
+    "METASTORE_KEEP_DURATION",
+    "METASTORE_AUTO_COMPACTION_MODE",
+    "METASTORE_AUTO_COMPACTION_RETENTION",
+    "METASTORE_CHECK_INTERVAL",
+    "METASTORE_OBSERVATION_MAX_AGE",
+    "METASTORE_LIVENESS_WINDOW",
+    "METASTORE_READINESS_MODE",
+    "METASTORE_PROBE_FAILURES",
+    "METASTORE_PROBE_SUCCESSES",
+    "METASTORE_DISK_GUARD",
+    "METASTORE_DISK_WARN_FREE",
+    "METASTORE_DISK_LOW_FREE",
+    "METASTORE_DISK_CLEAR_FREE",
+    "METASTORE_DISK_CLEAR_AFTER",
+    "METASTORE_DISK_FLOOR_FREE",
+];
+
 impl Variable {
+    /// Whether the sidecar takes a new value over without a restart.
+    pub fn is_at_run_time(&self) -> bool {
+        AT_RUN_TIME.contains(&self.name)
+    }
+
     /// The variable of this name, in upper case and with the prefix.
     pub fn find(name: &str) -> Option<&'static Self> {
         TABLE.iter().find(|variable| variable.name == name)
@@ -93,14 +123,19 @@ impl Field {
         self.text.as_deref().unwrap_or(self.variable.default)
     }
 
+    /// Whether somebody set it.
+    pub(super) fn is_given(&self) -> bool {
+        self.text.is_some()
+    }
+
     /// The value; after a mistake the default's, so that reading goes on to the next mistake.
     pub(super) fn take<T>(
         &self,
         mistakes: &mut Vec<Mistake>,
         parse: impl Fn(&str) -> Parsed<T>,
     ) -> T {
-        parse(self.text()).unwrap_or_else(|needs| {
-            mistakes.push(self.mistake(needs));
+        parse(self.text()).unwrap_or_else(|refusal| {
+            mistakes.push(self.refused(refusal));
             parse(self.variable.default).expect("the defaults of the table are valid (tested)")
         })
     }
@@ -114,15 +149,25 @@ impl Field {
         if self.text().is_empty() {
             return None;
         }
-        parse(self.text()).map_err(|needs| mistakes.push(self.mistake(needs))).ok()
+        parse(self.text()).map_err(|refusal| mistakes.push(self.refused(refusal))).ok()
     }
 
-    pub(super) fn mistake(&self, needs: impl Into<String>) -> Mistake {
+    fn refused(&self, refusal: Refusal) -> Mistake {
+        self.finding(refusal.reason, refusal.remedy)
+    }
+
+    /// Something about the value in force.
+    pub(super) fn finding(&self, reason: impl Into<String>, remedy: impl Into<String>) -> Finding {
         let value = match self.variable.kind {
             Kind::Secret => Given::Secret,
             _ => Given::Text(self.text().to_owned()),
         };
-        Mistake::Value { name: self.variable.name, value, needs: needs.into() }
+        Finding {
+            variable: self.variable.name.to_owned(),
+            value: Some(value),
+            reason: reason.into(),
+            remedy: remedy.into(),
+        }
     }
 }
 
@@ -192,6 +237,10 @@ variables! {
         admin_socket "METASTORE_ADMIN_SOCKET" Both Path = ""
         "The Unix socket between core and the sidecar, at most 107 bytes long. Empty: \
         `admin.sock` in the data directory."
+
+        disk_capacity_bytes "METASTORE_DISK_CAPACITY_BYTES" Both Bytes = "0"
+        "How much of the data's file system belongs to this member, where others use it too (a \
+        directory of the node, a network share). 0: all of it."
 
         log_level "METASTORE_LOG_LEVEL" Both Choice(LogLevel::NAMES) = "info"
         "The least severe messages that are logged."
@@ -268,8 +317,16 @@ variables! {
         keep_duration "METASTORE_KEEP_DURATION" Sidecar Duration = "10m"
         "History that a compaction leaves readable besides, by time. 0: off."
 
+        auto_compaction_mode "METASTORE_AUTO_COMPACTION_MODE" Sidecar Choice(CompactionMode::NAMES) = "periodic"
+        "What `METASTORE_AUTO_COMPACTION_RETENTION` counts, as in etcd: time (`periodic`) or revisions."
+
+        auto_compaction_retention "METASTORE_AUTO_COMPACTION_RETENTION" Sidecar Text = ""
+        "History that a compaction leaves readable, in etcd's words: hours or a duration, or \
+        revisions. Takes the place of the default of `METASTORE_KEEP_REVISIONS`; where both are \
+        set, what either keeps is kept. Empty or 0: off."
+
         check_interval "METASTORE_CHECK_INTERVAL" Sidecar Duration = "1h"
-        "How often the sidecar considers a compaction."
+        "How often the sidecar considers a compaction; a tenth is left to chance."
 
         observe_interval "METASTORE_OBSERVE_INTERVAL" Sidecar Duration = "1s"
         "How often the sidecar asks core how it is."
@@ -280,6 +337,37 @@ variables! {
 
         liveness_window "METASTORE_LIVENESS_WINDOW" Sidecar Duration = "60s"
         "How long core may neither move nor be inside a disk operation before liveness fails."
+
+        readiness_mode "METASTORE_READINESS_MODE" Sidecar Choice(ReadinessMode::NAMES) = "quorum"
+        "Whether a member without a leader is ready: `quorum` says no, `local` says yes."
+
+        probe_failures "METASTORE_PROBE_FAILURES" Sidecar Count("answers") = "3"
+        "Answers of core in a row that must lack a leader or a local read before a probe fails."
+
+        probe_successes "METASTORE_PROBE_SUCCESSES" Sidecar Count("answers") = "2"
+        "Answers of core in a row that must have it again before the probe succeeds."
+
+        disk_guard "METASTORE_DISK_GUARD" Sidecar Bool = "true"
+        "Whether the sidecar raises the alarm NOSPACE when the disk is low, and clears it later."
+
+        disk_warn_free "METASTORE_DISK_WARN_FREE" Sidecar Share = "20%"
+        "Free part of the volume, in bytes or inodes, below which there is a warning."
+
+        disk_low_free "METASTORE_DISK_LOW_FREE" Sidecar Share = "10%"
+        "Free part below which the alarm is raised: writes are refused, reads and deletes are not."
+
+        disk_clear_free "METASTORE_DISK_CLEAR_FREE" Sidecar Share = "15%"
+        "Free part above which the sidecar clears the alarm that it raised."
+
+        disk_clear_after "METASTORE_DISK_CLEAR_AFTER" Sidecar Duration = "60s"
+        "How long there must be so much space before that."
+
+        disk_floor_free "METASTORE_DISK_FLOOR_FREE" Sidecar Share = "2%"
+        "Free part below which the member is in danger of stopping; the smallest of the four."
+
+        sidecar_shutdown_grace "METASTORE_SIDECAR_SHUTDOWN_GRACE" Sidecar Duration = "25s"
+        "How long the sidecar goes on answering after SIGTERM while core is there; less than the \
+        grace of the pod."
     }
 
     ignored {
@@ -300,10 +388,6 @@ variables! {
         "METASTORE_INITIAL_ELECTION_TICK_ADVANCE" "a sole member campaigns at once"
         "METASTORE_COMPACTION_BATCH_LIMIT" "compaction does not work in batches of revisions"
         "METASTORE_COMPACTION_SLEEP_INTERVAL" "compaction does not work in batches of revisions"
-        "METASTORE_AUTO_COMPACTION_MODE" "use METASTORE_KEEP_REVISIONS and \
-        METASTORE_KEEP_DURATION of the sidecar"
-        "METASTORE_AUTO_COMPACTION_RETENTION" "use METASTORE_KEEP_REVISIONS and \
-        METASTORE_KEEP_DURATION of the sidecar"
         "METASTORE_GRPC_KEEPALIVE_MIN_TIME" "clients may ping as often as they like"
         "METASTORE_LOGGER" "there is one logger; see METASTORE_LOG_FORMAT"
         "METASTORE_LOG_OUTPUTS" "logs go to standard error"
@@ -338,10 +422,20 @@ mod tests {
     }
 
     #[test]
+    fn what_may_change_at_run_time_exists_and_concerns_the_sidecar() {
+        for name in AT_RUN_TIME {
+            let variable = Variable::find(name).unwrap();
+            assert_eq!(variable.standing, Standing::Read, "{name}");
+            assert!(variable.process.concerns(Process::Sidecar), "{name}");
+        }
+    }
+
+    #[test]
     fn the_value_of_a_secret_is_never_printed() {
         let variable = Variable { kind: Kind::Secret, ..Fields::name("METASTORE_TOKEN") };
         let field = Field { variable, text: Some("hunter2".to_owned()) };
-        let printed = field.mistake("needs more letters").to_string();
-        assert_eq!(printed, "METASTORE_TOKEN=***: needs more letters");
+        let finding = field.finding("too short", "write more letters");
+        assert_eq!(finding.to_string(), "METASTORE_TOKEN=***: too short; write more letters");
+        assert!(!format!("{finding:?}").contains("hunter2"));
     }
 }

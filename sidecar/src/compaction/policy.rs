@@ -1,111 +1,63 @@
 //! Up to which revision history may go. Pure.
 //!
 //! Both rules hold at once: what either keeps is kept. Time comes from the marks in the replicated
-//! store, so neither a restart of the sidecar nor a change of leader starts the window anew.
+//! store, and so does what time it is now: neither a restart of the sidecar, nor a change of
+//! leader, nor a clock that somebody sets moves the window (docs/adr/0006-steady-time.md).
+//!
+//! A mark says "at that time this revision could be read". What came after it is younger than the
+//! mark, so compacting to the newest mark that is old enough never takes what was the newest
+//! revision at any moment of the window. What it leaves too much was written in the ten seconds
+//! after that mark.
 
 use std::time::Duration;
 
 use metastore_proto::admin::{History, TimeMark};
+use metastore_proto::environment::CompactionSettings;
 
-/// What stays readable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// The newest so many revisions. At least 1.
-    pub keep_revisions: i64,
-    /// Everything that was readable so long ago. Zero: by revisions only.
-    pub keep_duration: Duration,
-}
+/// The oldest revision that can be read where nothing was compacted.
+const FIRST: i64 = 1;
 
 /// The revision to compact to, if there is something to compact: it stays readable, those before it
-/// do not.
-pub fn target(history: &History, policy: Policy, now_unix_ms: i64) -> Option<i64> {
-    let by_count = history.revision.saturating_sub(policy.keep_revisions);
-    let by_time = if policy.keep_duration.is_zero() {
+/// do not. `now_ms` is [`now_ms`].
+pub fn target(history: &History, settings: &CompactionSettings, now_ms: i64) -> Option<i64> {
+    let by_count = history.revision.saturating_sub(settings.keep_revisions);
+    let by_time = if settings.keep_duration.is_zero() {
         by_count
     } else {
-        newest_then(&history.marks, moment(policy.keep_duration, now_unix_ms))?
+        newest_then(&history.marks, moment(settings.keep_duration, now_ms))?
     };
-    Some(by_count.min(by_time)).filter(|target| *target > history.compacted_revision.max(0))
+    Some(by_count.min(by_time)).filter(|target| *target > oldest(history))
 }
 
-fn moment(ago: Duration, now_unix_ms: i64) -> i64 {
-    now_unix_ms.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX))
+/// How many revisions a compaction to `target` makes unreadable.
+pub fn removed(history: &History, target: i64) -> u64 {
+    u64::try_from(target.saturating_sub(oldest(history))).unwrap_or(0)
 }
 
-/// The revision that was newest at a moment, or one before it; `None` if no mark is that old.
+/// What time it is by the clock of the marks. A core that does not say it is older than this
+/// sidecar and marks by its wall clock: then the wall clock here has to do.
+pub fn now_ms(history: &History, wall_ms: i64) -> i64 {
+    if history.now_ms > 0 { history.now_ms } else { wall_ms }
+}
+
+/// The oldest revision that can be read.
+fn oldest(history: &History) -> i64 {
+    history.compacted_revision.max(FIRST)
+}
+
+fn moment(ago: Duration, now_ms: i64) -> i64 {
+    now_ms.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The revision that could be read at a moment, as far as marks tell; `None` if no mark is that old.
 ///
-/// Marks are in the order in which they were made. After a clock was set back their times are not,
-/// and the latest one that is old enough is right by the clock as it goes now.
-fn newest_then(marks: &[TimeMark], moment_unix_ms: i64) -> Option<i64> {
-    let mark = marks.iter().rev().find(|mark| mark.unix_ms <= moment_unix_ms);
+/// Marks are in the order in which they were made. Those of an older core's wall clock may go
+/// back in time; then the latest one that is old enough is right by the clock as it goes now.
+fn newest_then(marks: &[TimeMark], moment_ms: i64) -> Option<i64> {
+    let mark = marks.iter().rev().find(|mark| mark.unix_ms <= moment_ms);
     mark.map(|mark| mark.revision)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: i64 = 1_000_000;
-
-    /// A name, (newest, compacted) revision, what is kept in (revisions, seconds), the target.
-    type Row = (&'static str, (i64, i64), (i64, u64), Option<i64>);
-
-    /// Marks are (age in seconds, revision), oldest first.
-    fn check(marks: &[(i64, i64)], rows: &[Row]) {
-        let marks = marks
-            .iter()
-            .map(|(age, revision)| TimeMark { unix_ms: NOW - age * 1000, revision: *revision });
-        let mut history = History { marks: marks.collect(), ..History::default() };
-        for (name, (revision, compacted), (keep_revisions, keep_seconds), expected) in rows {
-            history.revision = *revision;
-            history.compacted_revision = *compacted;
-            let policy = Policy {
-                keep_revisions: *keep_revisions,
-                keep_duration: Duration::from_secs(*keep_seconds),
-            };
-            assert_eq!(target(&history, policy, NOW), *expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn by_revisions_only() {
-        check(
-            &[(300, 400), (200, 600), (100, 800)],
-            &[
-                ("a new store", (1, 0), (1, 0), None),
-                ("fewer than kept", (50, 0), (100, 0), None),
-                ("as many as kept", (100, 0), (100, 0), None),
-                ("one more than kept", (101, 0), (100, 0), Some(1)),
-                ("many more than kept", (1000, 300), (100, 0), Some(900)),
-                ("compacted already", (1000, 900), (100, 0), None),
-                ("compacted by a client", (1000, 950), (100, 0), None),
-                ("as many as there can be", (1000, 0), (i64::MAX, 0), None),
-            ],
-        );
-    }
-
-    #[test]
-    fn by_revisions_and_time() {
-        check(
-            &[(300, 400), (200, 600), (100, 800)],
-            &[
-                ("no mark old enough", (1000, 0), (100, 301), None),
-                ("the mark of the moment", (1000, 0), (100, 200), Some(600)),
-                ("the mark before it", (1000, 0), (100, 199), Some(600)),
-                ("time keeps more", (1000, 0), (100, 250), Some(400)),
-                ("count keeps more", (1000, 0), (500, 60), Some(500)),
-                ("all marks old", (1000, 0), (100, 1), Some(800)),
-                ("nothing new", (1000, 400), (100, 250), None),
-                ("longer than time goes", (1000, 0), (1, u64::MAX), None),
-            ],
-        );
-        check(&[], &[("no mark at all", (1000, 0), (100, 60), None)]);
-    }
-
-    #[test]
-    fn clocks_that_were_set() {
-        let back = [(150, 400), (50, 600), (120, 700), (20, 800)];
-        check(&back, &[("back", (1000, 0), (100, 110), Some(700))]);
-        check(&[(-50, 900)], &[("the future", (1000, 0), (1, 60), None)]);
-    }
-}
+#[path = "policy_tests.rs"]
+mod tests;

@@ -2,172 +2,209 @@
 //!
 //! *Live* says "a restart would not help", *ready* says "send me clients". Liveness therefore fails
 //! only on positive evidence that lasted: core was there and does not answer any more, or its
-//! consensus loop does not move and is not inside a declared operation. Never for lost quorum, a
-//! full or slow disk, an alarm, or because this sidecar itself stood still.
+//! loops do not move and it is not inside a declared operation. Never for lost quorum, a full or
+//! slow disk, an alarm, or because this sidecar itself stood still.
+//!
+//! | check | startup | live | ready | health |
+//! |---|---|---|---|---|
+//! | `observed`: core has answered, lately | × | | × | × |
+//! | `answering`: core still answers | | × | | |
+//! | `ticking`, `applying`: its loops move | | × | | × |
+//! | `opened`: the store is open, or its replay gets on | × | | | |
+//! | `serving`: not starting, not draining | | | × | × |
+//! | `data_corruption`: no such alarm | | | × | × |
+//! | `space`: no alarm for lack of it, none of a kind unknown here | | | | × |
+//! | `linearizable_read`: a leader is known | | | mode `quorum` | × |
+//! | `serializable_read`: core's own read works | × | for the window | × | × |
+//! | `non_learner` | | | × | |
+//! | `caught_up`: nearly all was applied once since the start | | | × | |
+//! | `writable`: the data directory may be written to | | | | × |
+//! | `disk` (`disk.rs`): enough room | | | | × |
+//!
+//! A member that falls behind *after* it had caught up stays ready: that is slowness, and sending
+//! its clients to the next member slows that one (KEP-4331 has readiness indifferent to it). One
+//! that has just started waits until it has caught up, or a rollout would go on without it.
+//!
+//! What flickers (a leader, a read) has to last before it counts, see `trend.rs`; facts count at
+//! once. What an older core does not tell is `unknown` and fails nothing. A phase that a newer one
+//! invents is not taken for readiness, and is no reason to restart it.
 
 use std::time::Duration;
 
-use metastore_proto::admin::{AlarmKind, Consensus, ObserveResponse, Phase, Process, Role};
+use metastore_proto::admin::{AlarmKind, Consensus, Liveness, ObserveResponse, Phase, Role};
+use metastore_proto::environment::{HealthSettings, ReadinessMode};
 use tokio::time::Instant;
 
-use super::{Observation, Silence};
+use super::trend::{
+    LAG_MAX, Patience, Steady, Streak, is_declared_busy, is_of_one_process, lag, phase,
+};
+use super::verdict::OBSERVED;
+use super::{Check, Observation, Part, Probe, Reading, Status, Verdict};
+use crate::core_client::CoreError;
 
-/// Fewer unanswered questions prove nothing: the sidecar may have stood still during one.
-const QUESTIONS_MIN: u32 = 3;
-
-/// From when on something is too old.
-#[derive(Clone, Copy, Debug)]
-pub struct Thresholds {
-    /// Of core's last answer, for all but liveness.
-    pub observation_max_age: Duration,
-    /// Of evidence against core, for liveness.
-    pub liveness_window: Duration,
-}
-
-/// A question that Kubernetes, or an operator, asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// Has core opened its store?
-    Startup,
-    /// Would a restart be pointless?
-    Live,
-    /// Should clients be sent here?
-    Ready,
-    /// Is everything as it should be?
-    Health,
-}
-
-/// The part of core that a check is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    Store,
-    Raft,
-    Disk,
-}
-
-/// One fact about core.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    pub name: &'static str,
-    pub part: Part,
-    /// The probes that fail when it fails.
-    pub probes: &'static [Probe],
-    pub status: Status,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Status {
-    Ok,
-    /// With the reason.
-    Failed(String),
-    /// What core last said is too old to tell. Fails no probe: the check `observed` does.
-    Unknown,
-}
-
-/// All checks, those first whose reasons matter most.
-#[derive(Clone, Debug)]
-pub struct Verdict {
-    pub checks: Vec<Check>,
-    /// Age of core's last answer.
-    pub age: Option<Duration>,
-    pub role: Role,
-}
-
-impl Verdict {
-    pub fn passes(&self, probe: Probe) -> bool {
-        self.reason(probe).is_none()
-    }
-
-    /// Why the probe fails.
-    pub fn reason(&self, probe: Probe) -> Option<&str> {
-        self.checks_of(probe).find_map(|check| match &check.status {
-            Status::Failed(reason) => Some(reason.as_str()),
-            Status::Ok | Status::Unknown => None,
-        })
-    }
-
-    pub fn checks_of(&self, probe: Probe) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(move |check| check.probes.contains(&probe))
-    }
-
-    /// Whether core's last answer is new enough.
-    pub fn is_observed(&self) -> bool {
-        self.checks.iter().all(|check| check.name != OBSERVED || check.status == Status::Ok)
-    }
-}
-
-/// The name of the check on the age of core's last answer.
-const OBSERVED: &str = "observed";
+/// Fewer questions or answers prove nothing: the sidecar, or the machine, may have stood still
+/// between two of them.
+const PROOF_MIN: u32 = 3;
 
 /// Judges an observation.
-pub fn evaluate(observation: &Observation, thresholds: Thresholds, now: Instant) -> Verdict {
-    let age = observation.answer.as_ref().map(|answer| now.duration_since(answer.at));
-    let observed = observed(age, thresholds.observation_max_age);
-    let said = observation.answer.as_ref().map(|answer| &answer.said);
-    let current = said.filter(|_| observed == Status::Ok);
-    let told = |judge: fn(&ObserveResponse) -> Status| current.map_or(Status::Unknown, judge);
-    let opened = current.map_or(Status::Unknown, |said| opened(said, observation));
-
+pub fn evaluate(observation: &Observation, settings: &HealthSettings, now: Instant) -> Verdict {
     use Part::{Disk, Raft, Store};
-    use Probe::{Health, Live, Ready, Startup};
-    let table: [(&'static str, Part, &'static [Probe], Status); 11] = [
-        (OBSERVED, Store, &[Startup, Ready, Health], observed),
-        ("answering", Store, &[Live], answering(observation, thresholds)),
-        ("ticking", Raft, &[Live], ticking(observation, thresholds)),
-        ("opened", Store, &[Startup], opened),
-        ("serving", Store, &[Ready, Health], told(serving)),
-        ("data_corruption", Store, &[Ready, Health], told(no_corruption)),
-        ("space", Disk, &[Health], told(no_space_alarm)),
-        ("leader", Raft, &[Ready, Health], told(has_leader)),
-        ("non_learner", Raft, &[Ready], told(is_voter)),
-        ("local_read", Store, &[Ready, Health], told(local_read)),
-        ("writable", Disk, &[Health], told(is_writable)),
-    ];
-    let checks = table.map(|(name, part, probes, status)| Check { name, part, probes, status });
-    Verdict { checks: checks.into(), age, role: observation.role() }
-}
-
-fn observed(age: Option<Duration>, age_max: Duration) -> Status {
-    match age {
-        None => Status::Failed("core has not answered yet".to_owned()),
-        Some(age) if age > age_max => Status::Failed("stale".to_owned()),
-        Some(_) => Status::Ok,
-    }
-}
-
-/// Before core has ever answered, waiting for it is the startup probe's.
-fn answering(observation: &Observation, thresholds: Thresholds) -> Status {
-    let silence = observation.silence.as_ref().filter(|_| observation.answer.is_some());
-    match silence {
-        Some(silence) if is_proven(silence, thresholds) => {
-            let seconds = silence.until.duration_since(silence.since).as_secs();
-            Status::Failed(format!("core has not answered for {seconds}s: {}", silence.cause))
-        }
-        Some(_) | None => Status::Ok,
-    }
-}
-
-/// The silence counts up to the last question, not up to now: without questions there is no
-/// evidence.
-fn is_proven(silence: &Silence, thresholds: Thresholds) -> bool {
-    silence.questions >= QUESTIONS_MIN
-        && silence.until.duration_since(silence.since) >= thresholds.liveness_window
-}
-
-/// Asks for two answers of the same process: after a pause of the whole machine, the first one may
-/// come before the loop has moved again.
-fn ticking(observation: &Observation, thresholds: Thresholds) -> Status {
-    let newest = observation.answer.as_ref().map(|answer| &answer.said);
-    let (Some(newest), Some(previous)) = (newest, &observation.previous) else {
-        return Status::Ok;
+    use Probe::{Health, Ready, Startup};
+    let answer = observation.answer.as_ref();
+    let age = answer.map(|answer| now.duration_since(answer.at));
+    let seen = observed(observation, age, settings.observation_max_age);
+    let current = answer.map(|answer| &answer.said).filter(|_| seen == Status::Ok);
+    let told = |judge: fn(&ObserveResponse) -> Status| current.map_or(Status::Unknown, judge);
+    let loops =
+        Loops { observation, window: settings.liveness_window, is_current: current.is_some() };
+    let trend = &observation.trend;
+    let patience = Patience::from(settings);
+    let consensus = current.and_then(|said| said.consensus.as_ref());
+    let served = consensus.filter(|_| current.is_some_and(|said| phase(said) == Phase::Serving));
+    let liveness = current.and_then(|said| said.liveness.as_ref());
+    let quorum: &[Probe] = match settings.readiness_mode {
+        ReadinessMode::Quorum => &[Ready, Health],
+        ReadinessMode::Local => &[Health],
     };
-    let same = boot_id(newest) == boot_id(previous);
-    let stuck = |said| stuck_for(said).filter(|age| *age > thresholds.liveness_window);
-    match (stuck(newest), stuck(previous)) {
-        (Some(age), Some(_)) if same => {
-            Status::Failed(format!("the consensus loop has not moved for {}s", age.as_secs()))
+    let opened = current.map_or(Status::Unknown, |said| opened(said, observation));
+    let checks = vec![
+        Check::new(OBSERVED, Store, &[Startup, Ready, Health], seen)
+            .reading(age.map(|age| Reading::seconds(age, settings.observation_max_age))),
+        loops.answering(),
+        loops.ticking(),
+        loops.applying(),
+        Check::new("opened", Store, &[Startup], opened),
+        Check::new("serving", Store, &[Ready, Health], told(serving)),
+        Check::new("data_corruption", Store, &[Ready, Health], told(no_corruption)),
+        Check::new("space", Disk, &[Health], told(no_other_alarm)),
+        Check::new("linearizable_read", Raft, quorum, has_leader(served, trend.leader))
+            .reading(served.map(|_| patience_left(trend.leader, patience))),
+        Check::new("non_learner", Raft, &[Ready], is_voter(consensus)),
+        Check::new("serializable_read", Store, &[Startup, Ready, Health], {
+            reads(current, trend.local_read)
+        })
+        .reading(liveness.map(|_| patience_left(trend.local_read, patience)))
+        .aged(read_age(liveness, age)),
+        loops.reading(),
+        Check::new("caught_up", Raft, &[Ready], caught_up(current, trend.has_caught_up))
+            .reading(current.map(|said| Reading::count(lag(said), LAG_MAX, "entries"))),
+        Check::new("writable", Disk, &[Health], told(is_writable)),
+    ];
+    let checks = checks.into_iter().map(|check| match check.age {
+        None => check.aged(age),
+        Some(_) => check,
+    });
+    Verdict { checks: checks.collect(), age, role: observation.role() }
+}
+
+/// A socket that nobody listens on is a fact; a question without an answer may come late.
+fn observed(observation: &Observation, age: Option<Duration>, age_max: Duration) -> Status {
+    let Some(age) = age else {
+        return Status::Failed(match &observation.refusal {
+            None => "core has not answered yet".to_owned(),
+            Some(refusal) => refusal.to_string(),
+        });
+    };
+    match &observation.silence {
+        Some(silence) if observation.is_gone() => Status::Failed(silence.cause.to_string()),
+        Some(_) | None => ok_if(age <= age_max, || "stale".to_owned()),
+    }
+}
+
+/// The evidence that liveness needs.
+struct Loops<'a> {
+    observation: &'a Observation,
+    window: Duration,
+    /// Of an old answer, what is wrong still counts, and what is right does not.
+    is_current: bool,
+}
+
+impl Loops<'_> {
+    /// The silence counts up to the last question, not up to now: without questions there is no
+    /// evidence.
+    fn answering(&self) -> Check {
+        let silence = self.observation.silence.as_ref();
+        let lasted = silence.map(|silence| silence.until.duration_since(silence.since));
+        let is_proven = silence.is_some_and(|silence| {
+            // Where nobody listens and nobody ever did, core has not been started yet: that is the
+            // startup probe's to watch. One that accepts and says nothing is there, and hangs.
+            let was_there =
+                self.observation.answer.is_some() || matches!(silence.cause, CoreError::Silent(_));
+            was_there && silence.questions >= PROOF_MIN && lasted >= Some(self.window)
+        });
+        let status = match silence {
+            Some(silence) if is_proven => Status::Failed(format!(
+                "core has not answered for {}s: {}",
+                lasted.unwrap_or_default().as_secs(),
+                silence.cause
+            )),
+            Some(_) | None => Status::Ok,
+        };
+        Check::new("answering", Part::Store, &[Probe::Live], status)
+            .reading(Reading::seconds(lasted.unwrap_or_default(), self.window))
+    }
+
+    /// Asks for two answers of the same process: after a pause of the whole machine, the first one
+    /// may come before the loop has moved again.
+    fn ticking(&self) -> Check {
+        let stuck = |said| stuck_for(said).filter(|age| *age > self.window);
+        let previous = self.observation.previous.as_ref();
+        let status = self.newest().map_or(Status::Unknown, |newest| {
+            let previous = previous.filter(|previous| is_of_one_process(previous, newest));
+            match (stuck(newest), previous.and_then(stuck)) {
+                (Some(age), Some(_)) => Status::Failed(format!(
+                    "the consensus loop has not moved for {}s",
+                    age.as_secs()
+                )),
+                _ => self.fine(),
+            }
+        });
+        let liveness = self.newest().and_then(|said| said.liveness.as_ref());
+        let age = liveness.map(|liveness| Duration::from_millis(liveness.tick_age_ms));
+        Check::new("ticking", Part::Raft, &[Probe::Live, Probe::Health], status)
+            .reading(age.map(|age| Reading::seconds(age, self.window)))
+    }
+
+    fn applying(&self) -> Check {
+        let streak = self.observation.trend.unapplied.as_ref();
+        let (status, reading) = self.lasting(streak, |seconds| {
+            format!("there is work, and nothing was applied for {seconds}s")
+        });
+        Check::new("applying", Part::Raft, &[Probe::Live, Probe::Health], status).reading(reading)
+    }
+
+    /// etcd's liveness knows this check under the same name; here a failure has to last.
+    fn reading(&self) -> Check {
+        let streak = self.observation.trend.unread.as_ref();
+        let (status, reading) =
+            self.lasting(streak, |seconds| format!("local reads have failed for {seconds}s"));
+        Check::new("serializable_read", Part::Store, &[Probe::Live], status).reading(reading)
+    }
+
+    fn fine(&self) -> Status {
+        if self.is_current { Status::Ok } else { Status::Unknown }
+    }
+
+    /// The newest answer that says anything of the loops.
+    fn newest(&self) -> Option<&ObserveResponse> {
+        let said = self.observation.answer.as_ref().map(|answer| &answer.said);
+        said.filter(|said| said.liveness.is_some())
+    }
+
+    fn lasting(
+        &self,
+        streak: Option<&Streak>,
+        reason: impl FnOnce(u64) -> String,
+    ) -> (Status, Option<Reading>) {
+        if self.newest().is_none() {
+            return (Status::Unknown, None);
         }
-        _ => Status::Ok,
+        let lasted = streak.map(|streak| streak.until.duration_since(streak.since));
+        let lasted = lasted.unwrap_or_default();
+        let is_enough = streak.is_some_and(|streak| streak.answers >= PROOF_MIN);
+        let is_proven = is_enough && lasted >= self.window;
+        let status = if is_proven { Status::Failed(reason(lasted.as_secs())) } else { self.fine() };
+        (status, Some(Reading::seconds(lasted, self.window)))
     }
 }
 
@@ -176,7 +213,7 @@ fn ticking(observation: &Observation, thresholds: Thresholds) -> Status {
 fn stuck_for(said: &ObserveResponse) -> Option<Duration> {
     let liveness = said.liveness.as_ref()?;
     let should_move = match phase(said) {
-        Phase::Serving | Phase::Draining => liveness.operation.is_empty(),
+        Phase::Serving | Phase::Draining => !is_declared_busy(said),
         Phase::Unspecified
         | Phase::Starting
         | Phase::Opening
@@ -191,18 +228,18 @@ fn opened(said: &ObserveResponse, observation: &Observation) -> Status {
     match phase(said) {
         Phase::Serving | Phase::Draining => Status::Ok,
         Phase::Replaying if is_getting_on(said, observation) => Status::Ok,
-        Phase::Unspecified
-        | Phase::Starting
-        | Phase::Opening
-        | Phase::Replaying
-        | Phase::Faulted => Status::Failed(phase_in_words(said)),
+        // A restart would not teach the word to this sidecar.
+        Phase::Unspecified => Status::Unknown,
+        Phase::Starting | Phase::Opening | Phase::Replaying | Phase::Faulted => {
+            Status::Failed(phase_in_words(said))
+        }
     }
 }
 
 fn is_getting_on(said: &ObserveResponse, observation: &Observation) -> bool {
     let done = |said: &ObserveResponse| said.process.as_ref().map(|process| process.progress_done);
     observation.previous.as_ref().is_some_and(|previous| {
-        boot_id(previous) == boot_id(said)
+        is_of_one_process(previous, said)
             && phase(previous) == Phase::Replaying
             && done(previous) < done(said)
     })
@@ -213,54 +250,82 @@ fn serving(said: &ObserveResponse) -> Status {
 }
 
 fn no_corruption(said: &ObserveResponse) -> Status {
-    ok_if(!is_raised(said, AlarmKind::Corrupt), || "ALARM CORRUPT".to_owned())
+    let raised = said.alarms.iter().any(|alarm| alarm.kind() == AlarmKind::Corrupt);
+    ok_if(!raised, || "ALARM CORRUPT".to_owned())
 }
 
-fn no_space_alarm(said: &ObserveResponse) -> Status {
-    ok_if(!is_raised(said, AlarmKind::Nospace), || "ALARM NOSPACE".to_owned())
+/// etcd words an alarm that it does not know like this.
+fn no_other_alarm(said: &ObserveResponse) -> Status {
+    let raised = |kind| said.alarms.iter().any(|alarm| alarm.kind() == kind);
+    if raised(AlarmKind::Nospace) {
+        return Status::Failed("ALARM NOSPACE".to_owned());
+    }
+    ok_if(!raised(AlarmKind::Unspecified), || "ALARM UNKNOWN".to_owned())
 }
 
-fn has_leader(said: &ObserveResponse) -> Status {
-    let known = said.consensus.as_ref().is_some_and(|consensus| consensus.leader_id != 0);
-    ok_if(known, || "RAFT NO LEADER".to_owned())
+/// Of a core that does not serve, `serving` says enough.
+fn has_leader(served: Option<&Consensus>, leader: Steady) -> Status {
+    served.map_or(Status::Unknown, |_| ok_if(leader.holds(), || "RAFT NO LEADER".to_owned()))
 }
 
-fn is_voter(said: &ObserveResponse) -> Status {
-    let role = said.consensus.as_ref().map(Consensus::role);
-    ok_if(role != Some(Role::Learner), || "the member is a learner".to_owned())
+fn is_voter(consensus: Option<&Consensus>) -> Status {
+    match consensus.map(Consensus::role) {
+        None | Some(Role::Unspecified) => Status::Unknown,
+        Some(Role::Learner) => Status::Failed("the member is a learner".to_owned()),
+        Some(Role::Follower | Role::Candidate | Role::Leader) => Status::Ok,
+    }
 }
 
-fn local_read(said: &ObserveResponse) -> Status {
-    let answered = said.liveness.as_ref().is_some_and(|liveness| liveness.local_read_ok);
-    ok_if(answered, || "RANGE ERROR:a local read failed".to_owned())
+/// Only a core that serves reads by itself.
+fn reads(current: Option<&ObserveResponse>, local_read: Steady) -> Status {
+    match current {
+        Some(said) if said.liveness.is_some() && phase(said) == Phase::Serving => {
+            ok_if(local_read.holds(), || "RANGE ERROR:a local read failed".to_owned())
+        }
+        Some(_) | None => Status::Unknown,
+    }
+}
+
+fn read_age(liveness: Option<&Liveness>, age: Option<Duration>) -> Option<Duration> {
+    Some(Duration::from_millis(liveness?.local_read_age_ms) + age?)
+}
+
+fn caught_up(current: Option<&ObserveResponse>, has_caught_up: bool) -> Status {
+    let Some(said) = current.filter(|said| phase(said) == Phase::Serving) else {
+        return Status::Unknown;
+    };
+    said.consensus.as_ref().map_or(Status::Unknown, |consensus| {
+        ok_if(has_caught_up, || {
+            let (applied, committed) = (consensus.applied_index, consensus.commit_index);
+            format!("catching up, {applied} of {committed} entries applied")
+        })
+    })
 }
 
 /// Only where core says it: it does not know before it has opened its directory.
 fn is_writable(said: &ObserveResponse) -> Status {
-    let broken = phase(said) == Phase::Serving && said.disk.is_some_and(|disk| !disk.writable);
-    ok_if(!broken, || "the data directory is not writable".to_owned())
+    match said.disk {
+        Some(disk) if phase(said) == Phase::Serving => {
+            ok_if(disk.writable, || "the data directory is not writable".to_owned())
+        }
+        Some(_) | None => Status::Unknown,
+    }
+}
+
+/// Answers that contradict what is believed, and how many it takes to believe them.
+fn patience_left(steady: Steady, patience: Patience) -> Reading {
+    let needed = if steady.holds() { patience.failures } else { patience.successes };
+    Reading::count(steady.contrary().into(), needed.into(), "answers")
 }
 
 fn ok_if(fact: bool, reason: impl FnOnce() -> String) -> Status {
     if fact { Status::Ok } else { Status::Failed(reason()) }
 }
 
-fn is_raised(said: &ObserveResponse, kind: AlarmKind) -> bool {
-    said.alarms.iter().any(|alarm| alarm.kind() == kind)
-}
-
-fn boot_id(said: &ObserveResponse) -> Option<u64> {
-    said.process.as_ref().map(|process| process.boot_id)
-}
-
-fn phase(said: &ObserveResponse) -> Phase {
-    said.process.as_ref().map_or(Phase::Unspecified, Process::phase)
-}
-
 fn phase_in_words(said: &ObserveResponse) -> String {
     let process = said.process.clone().unwrap_or_default();
     match process.phase() {
-        Phase::Unspecified => "core is in a phase unknown here".to_owned(),
+        Phase::Unspecified => format!("core is in a phase unknown here ({})", process.phase),
         Phase::Starting => "starting".to_owned(),
         Phase::Opening => "opening the store".to_owned(),
         Phase::Replaying => {

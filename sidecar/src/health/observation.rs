@@ -3,6 +3,7 @@
 use metastore_proto::admin::{ObserveResponse, Role};
 use tokio::time::Instant;
 
+use super::{Patience, Trend};
 use crate::core_client::CoreError;
 
 /// Everything that verdicts are made of. At first nothing is known.
@@ -14,6 +15,11 @@ pub struct Observation {
     pub previous: Option<ObserveResponse>,
     /// Set while the newest questions are unanswered.
     pub silence: Option<Silence>,
+    /// Set while core answers that it cannot be observed: another version, perhaps.
+    pub refusal: Option<CoreError>,
+    pub trend: Trend,
+    /// For the trend; the observer keeps it up to date.
+    pub patience: Patience,
 }
 
 /// What core said, and when it arrived here.
@@ -38,17 +44,21 @@ pub struct Silence {
 impl Observation {
     /// Core answered.
     pub fn heard(&mut self, said: ObserveResponse, at: Instant) {
+        self.trend.fold(&said, self.answer.as_ref(), at, self.patience);
         self.previous = self.answer.take().map(|answer| answer.said);
         self.answer = Some(Answer { said, at });
         self.silence = None;
+        self.refusal = None;
     }
 
     /// A question got no answer. A refusal is one: it ends a silence, but says nothing of core.
     pub fn unheard(&mut self, asked: Instant, given_up: Instant, cause: CoreError) {
         if matches!(cause, CoreError::Refused { .. }) {
             self.silence = None;
+            self.refusal = Some(cause);
             return;
         }
+        self.refusal = None;
         let first = Silence { since: asked, until: given_up, questions: 0, cause: cause.clone() };
         let silence = self.silence.get_or_insert(first);
         silence.until = given_up;
@@ -101,5 +111,6 @@ mod tests {
             CoreError::Refused { code: tonic::Code::Unimplemented, message: String::new() };
         observation.unheard(now, now, refused);
         assert!(observation.silence.is_none() && observation.answer.is_none());
+        assert!(observation.refusal.is_some() && !observation.is_gone());
     }
 }

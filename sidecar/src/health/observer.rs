@@ -7,13 +7,15 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use super::Observation;
+use super::{Observation, Patience};
 use crate::core_client::{CoreClient, CoreError};
+use crate::tunable::Tunable;
 
 /// The one task that writes the observation.
 pub struct Observer<C> {
     pub core: C,
     pub interval: Duration,
+    pub tunable: watch::Receiver<Tunable>,
     pub publish: watch::Sender<Observation>,
 }
 
@@ -32,9 +34,11 @@ impl<C: CoreClient> Observer<C> {
         let asked = Instant::now();
         let answer = self.core.observe().await;
         let at = Instant::now();
+        let patience = Patience::from(&self.tunable.borrow().health);
         self.publish.send_modify(|observation| match answer {
             Ok(said) => {
                 log_answer(observation, &said);
+                observation.patience = patience;
                 observation.heard(said, at);
             }
             Err(error) => {
@@ -79,13 +83,21 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn observer(
+        core: Arc<FakeCore>,
+        publish: watch::Sender<Observation>,
+    ) -> Observer<Arc<FakeCore>> {
+        let tunable = watch::channel(Tunable::default()).1;
+        Observer { core, interval: SECOND, tunable, publish }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_core_says_is_published_each_interval() {
         let core = Arc::new(FakeCore::default());
         core.will_observe([Ok(serving()), Ok(serving())]);
         let (publish, mut observed) = watch::channel(Observation::default());
         let start = Instant::now();
-        let task = tokio::spawn(Observer { core, interval: SECOND, publish }.run());
+        let task = tokio::spawn(observer(core, publish).run());
 
         observed.changed().await.unwrap();
         assert_eq!(observed.borrow_and_update().answer.as_ref().unwrap().at, start);
@@ -101,12 +113,30 @@ mod tests {
         core.will_observe([Ok(serving()), Err(gone.clone()), Err(gone)]);
         let (publish, mut observed) = watch::channel(Observation::default());
         let start = Instant::now();
-        let task = tokio::spawn(Observer { core, interval: SECOND, publish }.run());
+        let task = tokio::spawn(observer(core, publish).run());
 
         let twice = |known: &Observation| known.silence.as_ref().is_some_and(|s| s.questions == 2);
         let known = observed.wait_for(twice).await.unwrap().clone();
         assert_eq!(known.answer.unwrap().at, start);
         assert_eq!(known.silence.unwrap().since, start + SECOND);
+        task.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_comes_from_the_settings() {
+        let core = Arc::new(FakeCore::default());
+        let mut without = serving();
+        without.consensus.as_mut().unwrap().leader_id = 0;
+        let answers = [serving(), without.clone(), without.clone(), without];
+        core.will_observe(answers.map(Ok));
+        let (publish, mut observed) = watch::channel(Observation::default());
+        let task = tokio::spawn(observer(core, publish).run());
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            observed.changed().await.unwrap();
+            seen.push(observed.borrow_and_update().trend.leader.holds());
+        }
+        assert_eq!(seen, [true, true, true, false]);
         task.abort();
     }
 }

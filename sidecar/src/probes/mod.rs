@@ -9,36 +9,53 @@
 //! | `/sidecar/livez` | does the sidecar itself answer |
 //! | `/version` | JSON with both processes' versions |
 //! | `/metrics` | the sidecar's metrics and core's |
+//! | `/`, `/report.json` | all of it for people; see `page` |
 //!
-//! GET and HEAD. The probes list their checks when they fail, or with `?verbose`.
+//! GET and HEAD. Below a probe's path each of its checks has one of its own, as
+//! `/readyz/data_corruption`. Queries, each as etcd has it: `verbose` lists the checks of a probe that
+//! succeeds too, `exclude=<check>` (on `/health`: `exclude=NOSPACE`) leaves one out,
+//! `serializable=true` on `/health` asks about this member alone. Beyond etcd: `format=json`.
 
+mod ask;
+pub mod counts;
 mod respond;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::extract::{Path, Query, State};
+use axum::http::header::{ALLOW, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::debug;
 
-use crate::disk::Space;
-use crate::health::{Observation, Probe, Thresholds, Verdict, evaluate};
+use crate::compaction::CompactionState;
+use crate::disk::DiskState;
+use crate::health::disk::disk;
+use crate::health::warnings::warnings;
+use crate::health::{Check, Observation, Probe, Verdict, evaluate};
 use crate::metrics::Metrics;
+use crate::page;
+use crate::report::LastHour;
+use crate::tunable::Tunable;
 use crate::wall_clock::WallClock;
-use respond::Detail;
+use ask::Ask;
 
 /// Everything that answers are made of.
 #[derive(Clone)]
 pub struct Known {
     pub observed: watch::Receiver<Observation>,
-    pub thresholds: Thresholds,
-    pub disk: watch::Receiver<Option<Space>>,
+    pub tunable: watch::Receiver<Tunable>,
+    pub disk: watch::Receiver<DiskState>,
+    pub compaction: watch::Receiver<CompactionState>,
+    /// What an operator should know about the configuration, one sentence each.
+    pub warnings: watch::Receiver<Arc<[String]>>,
     pub core_metrics: watch::Receiver<String>,
+    pub hour: watch::Receiver<LastHour>,
     pub metrics: Arc<Metrics>,
     pub clock: WallClock,
 }
@@ -48,20 +65,37 @@ pub fn router(known: Known) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/readiness", get(readiness))
+        .route("/readiness/{check}", get(readiness_of))
         .route("/readyz", get(readiness))
+        .route("/readyz/{check}", get(readiness_of))
         .route("/liveness", get(liveness))
+        .route("/liveness/{check}", get(liveness_of))
         .route("/livez", get(liveness))
+        .route("/livez/{check}", get(liveness_of))
         .route("/startup", get(startup))
+        .route("/startup/{check}", get(startup_of))
         .route("/sidecar/livez", get(itself))
         .route("/version", get(version))
         .route("/metrics", get(metrics))
+        .merge(page::routes())
+        .fallback(async || respond::not_found())
         .layer(map_response(guard))
         .with_state(known)
 }
 
 impl Known {
-    fn verdict(&self) -> Verdict {
-        evaluate(&self.observed.borrow(), self.thresholds, Instant::now())
+    /// All that can be judged now.
+    pub fn verdict(&self) -> Verdict {
+        let (now, tunable) = (Instant::now(), self.tunable.borrow());
+        let verdict = evaluate(&self.observed.borrow(), &tunable.health, now);
+        verdict.and(disk(&self.disk.borrow(), &tunable.disk, now))
+    }
+
+    /// What an operator should know now although no probe fails for it.
+    pub fn warnings(&self) -> Vec<String> {
+        let age_max = self.tunable.borrow().health.observation_max_age;
+        let (configuration, now) = (self.warnings.borrow(), Instant::now());
+        warnings(&configuration, &self.observed.borrow(), &self.disk.borrow(), age_max, now)
     }
 
     fn core_version(&self) -> Option<String> {
@@ -69,28 +103,84 @@ impl Known {
         let process = observation.answer.as_ref()?.said.process.as_ref()?;
         Some(process.version.clone())
     }
+
+    /// All checks of a probe that the query does not exclude.
+    fn answer(&self, probe: Probe, pairs: &Pairs) -> Response {
+        let (verdict, ask) = (self.verdict(), Ask::of(pairs));
+        let all: Vec<_> = verdict.checks_of(probe).collect();
+        let unmatched = ask.unmatched(&all);
+        if !unmatched.is_empty() {
+            debug!(?probe, names = ?unmatched, "no such checks to exclude");
+        }
+        let checks: Vec<_> = all.iter().copied().filter(|check| ask.wants(check)).collect();
+        self.tell(probe, &checks, &ask, unmatched)
+    }
+
+    /// One check of a probe, by its name.
+    fn answer_of(&self, probe: Probe, name: &str, pairs: &Pairs) -> Response {
+        let (verdict, ask) = (self.verdict(), Ask::of(pairs));
+        let check: Vec<_> = verdict.checks_of(probe).filter(|check| check.name == name).collect();
+        if check.is_empty() {
+            return respond::not_found();
+        }
+        self.tell(probe, &check, &ask, Vec::new())
+    }
+
+    fn tell(&self, probe: Probe, checks: &[&Check], ask: &Ask, unmatched: Vec<&str>) -> Response {
+        self.metrics.answers.probe(probe, checks);
+        respond::probe(probe, checks, ask, unmatched, (self.clock)())
+    }
 }
 
-async fn health(State(known): State<Known>) -> Response {
-    respond::health(&known.verdict(), *known.disk.borrow(), (known.clock)())
+async fn health(State(known): State<Known>, pairs: Pairs) -> Response {
+    let (verdict, ask) = (known.verdict(), Ask::of(&pairs));
+    let checks = verdict.checks_of(Probe::Health).filter(|check| ask.wants_of_health(check));
+    let checks: Vec<_> = checks.collect();
+    known.metrics.answers.health(checks.iter().all(|check| check.failure().is_none()));
+    let space = known.disk.borrow().space;
+    respond::health(&verdict, &checks, known.warnings(), space, (known.clock)())
 }
 
 type Pairs = Query<Vec<(String, String)>>;
 
 async fn readiness(State(known): State<Known>, pairs: Pairs) -> Response {
-    respond::probe(&known.verdict(), Probe::Ready, detail(&pairs))
+    known.answer(Probe::Ready, &pairs)
+}
+
+async fn readiness_of(
+    State(known): State<Known>,
+    Path(check): Path<String>,
+    pairs: Pairs,
+) -> Response {
+    known.answer_of(Probe::Ready, &check, &pairs)
 }
 
 async fn liveness(State(known): State<Known>, pairs: Pairs) -> Response {
-    respond::probe(&known.verdict(), Probe::Live, detail(&pairs))
+    known.answer(Probe::Live, &pairs)
+}
+
+async fn liveness_of(
+    State(known): State<Known>,
+    Path(check): Path<String>,
+    pairs: Pairs,
+) -> Response {
+    known.answer_of(Probe::Live, &check, &pairs)
 }
 
 async fn startup(State(known): State<Known>, pairs: Pairs) -> Response {
-    respond::probe(&known.verdict(), Probe::Startup, detail(&pairs))
+    known.answer(Probe::Startup, &pairs)
 }
 
-async fn itself() -> &'static str {
-    "ok\n"
+async fn startup_of(
+    State(known): State<Known>,
+    Path(check): Path<String>,
+    pairs: Pairs,
+) -> Response {
+    known.answer_of(Probe::Startup, &check, &pairs)
+}
+
+async fn itself(pairs: Pairs) -> Response {
+    respond::itself(&Ask::of(&pairs))
 }
 
 async fn version(State(known): State<Known>) -> Response {
@@ -98,22 +188,21 @@ async fn version(State(known): State<Known>) -> Response {
 }
 
 async fn metrics(State(known): State<Known>) -> Response {
-    let mut text = known.metrics.text(&known.verdict(), *known.disk.borrow());
+    let warnings = known.warnings.borrow().len();
+    let mut text = known.metrics.text(&known.verdict(), warnings);
     text.push_str(&known.core_metrics.borrow());
     respond::metrics(text)
 }
 
-/// `verbose` counts when it is there, whatever its value (as in etcd).
-fn detail(pairs: &Pairs) -> Detail {
-    let verbose = pairs.iter().any(|(name, _)| name == "verbose");
-    if verbose { Detail::Always } else { Detail::OnFailure }
-}
-
 /// No proxy keeps an answer, no browser guesses what it is.
 async fn guard(mut response: Response) -> Response {
+    let is_refused = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_refused {
+        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
     response
 }
 

@@ -10,32 +10,55 @@ use axum::response::{IntoResponse, Response};
 use metastore_proto::admin::Role;
 use serde::Serialize;
 
+use super::ask::Ask;
 use crate::disk::Space;
 use crate::health::{Check, Part, Probe, Status, Verdict};
 use crate::wall_clock::rfc3339;
 
-/// When a probe's answer lists its checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Detail {
-    OnFailure,
-    Always,
+fn code(passes: bool) -> StatusCode {
+    if passes { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
-/// `ok`, or 503 with all checks.
-pub(super) fn probe(verdict: &Verdict, probe: Probe, detail: Detail) -> Response {
-    if verdict.passes(probe) {
-        let list = match detail {
-            Detail::Always => list(verdict, probe),
-            Detail::OnFailure => String::new(),
+/// `ok`, or 503 with all checks; JSON where that is asked for.
+pub(super) fn probe(
+    probe: Probe,
+    checks: &[&Check],
+    ask: &Ask,
+    unmatched: Vec<&str>,
+    now: SystemTime,
+) -> Response {
+    let failure = checks.iter().find_map(|check| check.failure());
+    let passes = failure.is_none();
+    if ask.json {
+        let body = ProbeJson {
+            probe: name(probe),
+            status: if passes { "ok" } else { "failed" },
+            reason: failure.unwrap_or_default(),
+            timestamp: rfc3339(now),
+            checks: checks.iter().map(|check| Detail::of(check)).collect(),
+            unmatched_exclude: unmatched,
         };
-        return (StatusCode::OK, format!("{list}ok\n")).into_response();
+        return (code(passes), Json(body)).into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, list(verdict, probe)).into_response()
+    let mut text = if passes && !ask.verbose { String::new() } else { list(checks) };
+    if passes {
+        text.push_str("ok\n");
+    }
+    (code(passes), text).into_response()
 }
 
-fn list(verdict: &Verdict, probe: Probe) -> String {
+fn name(probe: Probe) -> &'static str {
+    match probe {
+        Probe::Startup => "startup",
+        Probe::Live => "liveness",
+        Probe::Ready => "readiness",
+        Probe::Health => "health",
+    }
+}
+
+fn list(checks: &[&Check]) -> String {
     let mut list = String::new();
-    for Check { name, status, .. } in verdict.checks_of(probe) {
+    for Check { name, status, .. } in checks {
         match status {
             Status::Ok => writeln!(list, "[+]{name} ok"),
             Status::Failed(reason) => writeln!(list, "[-]{name} failed: {reason}"),
@@ -46,6 +69,58 @@ fn list(verdict: &Verdict, probe: Probe) -> String {
     list
 }
 
+#[derive(Serialize)]
+struct ProbeJson<'a> {
+    probe: &'static str,
+    status: &'static str,
+    reason: &'a str,
+    timestamp: String,
+    checks: Vec<Detail<'a>>,
+    /// Excluded, and unknown here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unmatched_exclude: Vec<&'a str>,
+}
+
+/// A check with what it rests on.
+#[derive(Serialize)]
+struct Detail<'a> {
+    name: &'static str,
+    status: &'static str,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_seconds: Option<f64>,
+}
+
+impl<'a> Detail<'a> {
+    fn of(check: &'a Check) -> Self {
+        let reading = check.reading;
+        Self {
+            name: check.name,
+            status: match check.status {
+                Status::Ok => "ok",
+                Status::Failed(_) => "failed",
+                Status::Unknown => "unknown",
+            },
+            reason: check.failure().unwrap_or_default(),
+            value: reading.map(|reading| to_ms(reading.value)),
+            threshold: reading.map(|reading| to_ms(reading.threshold)),
+            unit: reading.map(|reading| reading.unit),
+            age_seconds: check.age.map(|age| to_ms(age.as_secs_f64())),
+        }
+    }
+}
+
+/// To three digits, of which the last is a millisecond where the unit is a second.
+fn to_ms(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
 /// etcd's shape (`health` is a text there) with more beside it.
 #[derive(Serialize)]
 struct Health<'a> {
@@ -54,6 +129,8 @@ struct Health<'a> {
     status: &'static str,
     timestamp: String,
     checks: Parts,
+    details: Vec<Detail<'a>>,
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -63,41 +140,45 @@ struct Parts {
     disk: String,
 }
 
-pub(super) fn health(verdict: &Verdict, disk: Option<Space>, now: SystemTime) -> Response {
-    let reason = verdict.reason(Probe::Health);
-    let healthy = reason.is_none();
+pub(super) fn health(
+    verdict: &Verdict,
+    checks: &[&Check],
+    warnings: Vec<String>,
+    disk: Option<Space>,
+    now: SystemTime,
+) -> Response {
+    let failure = checks.iter().find_map(|check| check.failure());
+    let healthy = failure.is_none();
     let used = disk.map(|space| format!("{}% used", space.used_percent()));
     let body = Health {
         health: if healthy { "true" } else { "false" },
-        reason: reason.unwrap_or_default(),
+        reason: failure.unwrap_or_default(),
         status: if healthy { "healthy" } else { "unhealthy" },
         timestamp: rfc3339(now),
         checks: Parts {
-            store: part(verdict, Part::Store, None),
-            raft: part(verdict, Part::Raft, Some(role(verdict.role))),
-            disk: part(verdict, Part::Disk, used.as_deref()),
+            store: part(checks, Part::Store, None),
+            raft: part(checks, Part::Raft, Some(role(verdict.role))),
+            disk: part(checks, Part::Disk, used.as_deref()),
         },
+        details: checks.iter().map(|check| Detail::of(check)).collect(),
+        warnings,
     };
-    let code = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(body)).into_response()
+    (code(healthy), Json(body)).into_response()
 }
 
 /// The first failure of a part, or that all is well, with what else there is to say.
-fn part(verdict: &Verdict, part: Part, remark: Option<&str>) -> String {
-    let mut word = "ok".to_owned();
-    for check in verdict.checks_of(Probe::Health).filter(|check| check.part == part) {
-        match &check.status {
-            Status::Ok => {}
-            Status::Unknown => "unknown".clone_into(&mut word),
-            Status::Failed(reason) => {
-                word = format!("failed: {reason}");
-                break;
-            }
-        }
-    }
+fn part(checks: &[&Check], part: Part, remark: Option<&str>) -> String {
+    let of_part = || checks.iter().filter(|check| check.part == part);
+    let failure = of_part().find_map(|check| check.failure());
+    let word = match failure {
+        Some(reason) => format!("failed: {reason}"),
+        // What alone is known of a part says enough.
+        None if of_part().any(|check| check.status == Status::Ok) => "ok".to_owned(),
+        None => return "unknown".to_owned(),
+    };
     match remark {
-        Some(remark) if !remark.is_empty() && word != "unknown" => format!("{word} ({remark})"),
-        _ => word,
+        Some(remark) if !remark.is_empty() => format!("{word} ({remark})"),
+        Some(_) | None => word,
     }
 }
 
@@ -109,6 +190,20 @@ fn role(role: Role) -> &'static str {
         Role::Leader => "leader",
         Role::Learner => "learner",
     }
+}
+
+/// That the sidecar itself answers.
+pub(super) fn itself(ask: &Ask) -> Response {
+    if ask.json { Json(Itself { status: "ok" }).into_response() } else { "ok\n".into_response() }
+}
+
+#[derive(Serialize)]
+struct Itself {
+    status: &'static str,
+}
+
+pub(super) fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod running;
+
 use std::time::Duration;
 
 use metastore_proto::etcdserverpb::{RangeRequest, StatusRequest};

@@ -74,7 +74,9 @@ impl World {
         let stamp = Stamp { member: MEMBER, boot: member.boot };
         self.trace.line(format!("propose {counter} {command:?}"));
         self.answers.proposed(counter, command.clone());
-        put(member.inbox.put(Input::Propose(stamp.proposal(counter, self.now.unix_ms, command))))
+        self.stamps.proposed((member.boot, counter), self.now_ms);
+        let steady_ms = member.board.steady_ms();
+        put(member.inbox.put(Input::Propose(stamp.proposal(counter, steady_ms, command))))
     }
 
     fn read(&mut self) -> Verdict {
@@ -107,7 +109,7 @@ impl World {
     fn renew_lease(&mut self) -> Verdict {
         let lease = self.dice.between(1, 6);
         let Some(member) = &self.member else { return Ok(()) };
-        let now_ms = self.now.monotonic_ms;
+        let now_ms = self.now_ms;
         let renewed = member.leases.renew(lease, now_ms);
         self.trace.line(format!("renew {lease}: {renewed:?}"));
         self.leases.renewed(lease, renewed, now_ms)

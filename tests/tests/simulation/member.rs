@@ -42,7 +42,18 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn open(machine: &Machine, boot: u64, keep_entries: u64) -> Result<Self, Fault> {
+    pub(crate) fn config(boot: u64, keep_entries: u64, unix_ms: i64) -> ReplicaConfig {
+        ReplicaConfig {
+            member: MEMBER,
+            boot,
+            election_ticks: 10,
+            election_timeout_ms: 1000,
+            unix_ms,
+            keep_entries,
+        }
+    }
+
+    pub(crate) fn open(machine: &Machine, config: ReplicaConfig) -> Result<Self, Fault> {
         let board = Arc::new(Board::new());
         let leases = Arc::new(LeaseKeeper::default());
         let probe = Arc::new(Probe::default());
@@ -58,17 +69,10 @@ impl Member {
             power: Arc::clone(&machine.power),
             ledger: Arc::clone(&machine.ledger),
         };
-        let config = ReplicaConfig {
-            member: MEMBER,
-            boot,
-            election_ticks: 10,
-            election_timeout_ms: 1000,
-            keep_entries,
-        };
         let (its_board, its_leases) = (Arc::clone(&board), Arc::clone(&leases));
         let replica = Replica::open(config, store.clone(), Box::new(log), its_board, its_leases)?;
         Ok(Self {
-            boot,
+            boot: config.boot,
             replica,
             hub: WatchHub::new(Arc::clone(&board)),
             board,

@@ -8,7 +8,7 @@ use metastore_core::domain::Fault;
 use metastore_core::domain::member::Member as ClusterMember;
 use metastore_core::raft::LogStore;
 use metastore_core::raft::log_memory::MemoryLog;
-use metastore_core::replica::{FIRST_BASE, Input, Now, Outputs, bootstrap};
+use metastore_core::replica::{FIRST_BASE, Input, Outputs, bootstrap};
 use metastore_core::store::Store;
 use metastore_core::store::memory::MemoryEngine;
 
@@ -19,6 +19,7 @@ use crate::judges::answers::Answers;
 use crate::judges::history::History;
 use crate::judges::leases::LeaseTimes;
 use crate::judges::reads::{self, LinearReads};
+use crate::judges::stamps::Stamps;
 use crate::judges::state;
 use crate::judges::watches::Stream;
 use crate::member::{MEMBER, Machine, Member};
@@ -35,7 +36,8 @@ pub(crate) type Crashes = BTreeMap<(Option<Point>, bool), usize>;
 pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) trace: Trace,
-    pub(crate) now: Now,
+    /// On the monotonic clock.
+    pub(crate) now_ms: i64,
     pub(crate) machine: Machine,
     /// `None` while it is down.
     pub(crate) member: Option<Member>,
@@ -43,6 +45,7 @@ pub(crate) struct World {
     pub(crate) answers: Answers,
     pub(crate) linear: LinearReads,
     pub(crate) leases: LeaseTimes,
+    pub(crate) stamps: Stamps,
     /// Watches by the number that the hub gave them.
     pub(crate) streams: BTreeMap<u64, Stream>,
     pub(crate) crashes: Crashes,
@@ -67,7 +70,7 @@ impl World {
         Self {
             dice: Dice::new(seed),
             trace: Trace::new(),
-            now: Now { monotonic_ms: 1000, unix_ms: 1_700_000_000_000 },
+            now_ms: 1000,
             machine: Machine {
                 log,
                 engine,
@@ -79,6 +82,7 @@ impl World {
             answers: Answers::default(),
             linear: LinearReads::default(),
             leases: LeaseTimes::default(),
+            stamps: Stamps::default(),
             streams: BTreeMap::new(),
             crashes: Crashes::new(),
             proposals: 0,
@@ -114,13 +118,16 @@ impl World {
         }
         let boot = self.dice.roll();
         let keep_entries = self.dice.roll() % 20;
-        // The wall clock may have been set meanwhile.
-        self.now.unix_ms += self.dice.between(-30_000, 30_000);
-        let mut member = Member::open(&self.machine, boot, keep_entries).map_err(unexpected)?;
+        // It was down for a while, and somebody has set the time of day.
+        let shift = self.dice.between(-30_000, 30_000);
+        self.now_ms += shift.abs();
+        let unix_ms = 1_700_000_000_000 + 120 * shift;
+        let config = Member::config(boot, keep_entries, unix_ms);
+        let mut member = Member::open(&self.machine, config).map_err(unexpected)?;
         self.check_opened(&member)?;
         self.answers.restarted(MEMBER, boot);
         self.linear = LinearReads::default();
-        member.replica.set_now(self.now);
+        self.stamps.run(&mut member, self.now_ms);
         let applied = member.replica.applied().index;
         self.trace.line(format!("start boot {boot:x} applied {applied}"));
         self.is_serving = false;
@@ -128,7 +135,7 @@ impl World {
         self.turns(TURNS_MAX)?;
         if let Some(member) = &self.member {
             require(member.replica.is_recovered(), || "the member does not recover".into())?;
-            self.leases.restarted(boot, self.now.monotonic_ms);
+            self.leases.restarted(boot, self.now_ms);
             self.is_serving = true;
             self.check_recovered()?;
             self.resume_streams();
@@ -146,7 +153,7 @@ impl World {
         let Some(member) = &mut self.member else { return Ok(()) };
         let mut inputs = Vec::new();
         member.inbox.take(&mut inputs, Duration::ZERO);
-        member.replica.set_now(self.now);
+        self.stamps.run(member, self.now_ms);
         let mut outputs = Outputs::default();
         for input in inputs {
             if let Err(fault) = member.replica.step(input, &mut outputs) {
@@ -159,13 +166,12 @@ impl World {
 
     /// Time passes.
     pub(crate) fn tick(&mut self, by_ms: i64) -> Verdict {
-        self.now.monotonic_ms += by_ms;
-        self.now.unix_ms += by_ms;
+        self.now_ms += by_ms;
         let Some(member) = &mut self.member else { return Ok(()) };
-        member.replica.set_now(self.now);
+        self.stamps.run(member, self.now_ms);
         let mut outputs = Outputs::default();
         member.replica.tick(&mut outputs);
-        self.trace.line(format!("tick {}", self.now.monotonic_ms));
+        self.trace.line(format!("tick {}", self.now_ms));
         self.take(outputs)
     }
 
@@ -239,6 +245,7 @@ impl World {
         });
         self.take(outputs)?;
         self.check_linear()?;
+        self.check_ages()?;
         Ok(finished)
     }
 
@@ -280,6 +287,12 @@ impl World {
         Ok(())
     }
 
+    /// While it replays it does not know all marks yet, and is not asked.
+    fn check_ages(&self) -> Verdict {
+        let Some(member) = self.member.as_ref().filter(|_| self.is_serving) else { return Ok(()) };
+        self.stamps.check_ages(&self.history.marks, member.board.steady_ms(), self.now_ms)
+    }
+
     fn check_announced(&self, compacted: Option<i64>) -> Verdict {
         let known = self.history.model.compacted;
         same("the compaction announced", &compacted.unwrap_or(known), &known)
@@ -289,7 +302,8 @@ impl World {
     fn advance(&mut self, index: u64) -> Verdict {
         let boot = self.member.as_ref().map_or(0, |member| member.boot);
         for decided in self.history.advance(index)? {
-            self.leases.decided(&decided, boot, self.now)?;
+            self.leases.decided(&decided, boot, (self.now_ms, self.stamps.newest()))?;
+            self.stamps.decided(&decided, &self.history.marks);
             self.trace.line(format!("{decided:?}"));
         }
         Ok(())

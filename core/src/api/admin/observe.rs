@@ -33,6 +33,9 @@ pub fn observe(
             quota_bytes: board.quota_bytes(),
             writable: board.is_writable(),
             last_sync_us: board.last_sync_us(),
+            ballast_bytes: board.reserve().0,
+            keep_free_bytes: board.reserve().1,
+            probed_sync_us: board.probed_sync_us(),
         }),
         liveness: Some(liveness(board)),
         queues: Some(pb::Queues {
@@ -43,6 +46,8 @@ pub fn observe(
             connections: board.connections.load(Ordering::Relaxed) as u64,
         }),
         alarms: board.alarms().into_iter().map(alarm).collect(),
+        operations: operations(board),
+        warnings: board.warnings(),
     }
 }
 
@@ -88,14 +93,36 @@ fn consensus(board: &Board, process: &Process) -> pb::Consensus {
 }
 
 fn history(board: &Board) -> pb::History {
-    let mark =
-        |(unix_ms, revision): &(i64, i64)| pb::TimeMark { unix_ms: *unix_ms, revision: *revision };
     pb::History {
         revision: board.revision(),
         compacted_revision: board.compacted().max(0),
-        marks: board.marks().iter().map(mark).collect(),
+        marks: marks(board),
         keys: board.keys(),
+        // After the marks: what has an age now had at least that when it was read.
+        now_ms: board.steady_ms(),
     }
+}
+
+/// The replicated marks, and since when the newest revision is that: what is written shortly after
+/// a mark has no mark of its own until the next write.
+fn marks(board: &Board) -> Vec<pb::TimeMark> {
+    let (at, settled) = board.settled();
+    let marks = board.marks();
+    // Nothing is settled before the store is open.
+    let (last, marked) = marks.last().copied().unwrap_or_default();
+    let is_new = at >= last && settled > marked;
+    let newest = is_new.then_some((at, settled));
+    let mark = |(unix_ms, revision)| pb::TimeMark { unix_ms, revision };
+    marks.iter().copied().chain(newest).map(mark).collect()
+}
+
+/// Long work that is under way.
+fn operations(board: &Board) -> Vec<pb::LongOperation> {
+    let age_ms = |since: i64| (clock::monotonic_ms() - since).max(0).cast_unsigned();
+    let reclaim = board
+        .reclaiming_since()
+        .map(|since| pb::LongOperation { name: "reclaim".to_owned(), age_ms: age_ms(since) });
+    reclaim.into_iter().collect()
 }
 
 fn liveness(board: &Board) -> pb::Liveness {
@@ -130,4 +157,28 @@ pub fn alarm(alarm: Alarm) -> pb::RaisedAlarm {
         AlarmCause::Operator => pb::AlarmCause::Operator,
     };
     pb::RaisedAlarm { member_id: alarm.member, kind: kind.into(), cause: cause.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn giving_space_back_is_declared_while_it_lasts() {
+        let board = Board::new();
+        assert_eq!(operations(&board), []);
+        let now = clock::monotonic_ms();
+        board.show_reclaiming(Some(0));
+        let [reclaim] = operations(&board).try_into().unwrap();
+        let is_as_old = reclaim.age_ms >= now.cast_unsigned();
+        assert!(reclaim.name == "reclaim" && is_as_old, "{reclaim:?} at {now}");
+        board.show_reclaiming(None);
+        assert_eq!(operations(&board), []);
+    }
+
+    #[test]
+    fn before_the_store_is_open_there_is_neither_a_mark_nor_a_time() {
+        let history = history(&Board::new());
+        assert_eq!((history.marks, history.now_ms), (vec![], 0));
+    }
 }

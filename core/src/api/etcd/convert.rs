@@ -1,6 +1,6 @@
 //! Requests to commands, and outcomes to messages; nothing is decided here.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use metastore_proto::etcdserverpb as pb;
 use metastore_proto::mvccpb;
 use pb::range_request::{SortOrder, SortTarget as WireTarget};
@@ -12,6 +12,7 @@ use crate::domain::command::{
     Compare, DeleteRange, Operand, Operation, Put, Range, Relation, Sort, SortTarget, Txn,
 };
 use crate::domain::effects::{OperationAnswer, OperationResponse, RangeResponse, TxnResponse};
+use crate::domain::key::detached;
 use crate::domain::{KeyRange, KeyValue, RowRef};
 
 /// Field 2 of `RangeResponse`, a message.
@@ -74,6 +75,14 @@ pub fn txn(request: pb::TxnRequest) -> Txn {
     }
 }
 
+/// The keys of a watch. An empty key means the first possible one. What outlives the request is
+/// copied out of it.
+pub fn watch_range(request: &pb::WatchCreateRequest) -> KeyRange {
+    let key =
+        if request.key.is_empty() { Bytes::from_static(b"\0") } else { detached(&request.key) };
+    KeyRange::from_wire(key, detached(&request.range_end))
+}
+
 fn operation(request: Request) -> Operation {
     match request {
         Request::RequestRange(request) => Operation::Range(range(request)),
@@ -109,7 +118,7 @@ fn compare(compare: pb::Compare) -> Compare {
         }),
         Ok(CompareTarget::Value) => Operand::Value(match union {
             Some(TargetUnion::Value(value)) => value,
-            _ => bytes::Bytes::new(),
+            _ => Bytes::new(),
         }),
         Ok(CompareTarget::Lease) => Operand::Lease(match union {
             Some(TargetUnion::Lease(lease)) => lease,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use metastore_core::domain::Command;
-use metastore_core::replica::Now;
 use metastore_core::replica::propose::{THREADS_MAX, thread_of};
 
 use super::history::Decided;
@@ -20,21 +19,25 @@ struct Deadline {
     /// In the boot that set it.
     boot: u64,
     at_ms: i64,
-    /// When the lease was granted, by the clock that proposals are stamped with.
+    /// No proposal made before the lease was granted has a later stamp.
     granted_at: i64,
 }
 
 impl LeaseTimes {
     /// A member that ends a lease names it by its id alone, as etcd does: if the lease was granted
     /// anew since it proposed that, the new one ends.
-    pub(crate) fn decided(&mut self, decided: &Decided, boot: u64, now: Now) -> Verdict {
-        let now_ms = now.monotonic_ms;
+    pub(crate) fn decided(
+        &mut self,
+        decided: &Decided,
+        boot: u64,
+        (now_ms, newest_stamp): (i64, i64),
+    ) -> Verdict {
         let id = decided.proposal.id;
         match decided.proposal.command {
             Command::LeaseGrant { id, ttl } if decided.result.is_ok() => {
                 let ttl_ms = ttl * 1000;
-                let deadline =
-                    Deadline { ttl_ms, boot, at_ms: now_ms + ttl_ms, granted_at: now.unix_ms };
+                let at_ms = now_ms + ttl_ms;
+                let deadline = Deadline { ttl_ms, boot, at_ms, granted_at: newest_stamp };
                 self.deadlines.insert(id, deadline);
                 Ok(())
             }

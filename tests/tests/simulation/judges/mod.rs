@@ -5,5 +5,6 @@ pub(crate) mod hash;
 pub(crate) mod history;
 pub(crate) mod leases;
 pub(crate) mod reads;
+pub(crate) mod stamps;
 pub(crate) mod state;
 pub(crate) mod watches;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use metastore_proto::etcdserverpb as pb;
 use parking_lot::Mutex;
 use pb::watch_create_request::FilterType;
@@ -14,10 +13,8 @@ use tonic::{Status, Streaming};
 use super::outbox::{Drain, Outbox};
 use super::watching::Request;
 use crate::api::edge::Edge;
-use crate::api::etcd::{header, status};
+use crate::api::etcd::{convert, header, status};
 use crate::api::rpc::{Replies, Reply};
-use crate::domain::KeyRange;
-use crate::domain::key::detached;
 use crate::domain::watch::{Spec, WatcherId};
 
 const EMPTY_RANGE: &str = "mvcc: watcher range is empty";
@@ -88,7 +85,7 @@ impl Reading {
         let context = &self.edge.context;
         // The newest revision that anybody may know of: a watch "from now on" begins behind it.
         let revision = context.board.revision();
-        let range = range_of(&request);
+        let range = convert::watch_range(&request);
         if range.is_empty() {
             return self.refuse(revision, EMPTY_RANGE);
         }
@@ -178,11 +175,4 @@ impl Ids {
         self.next += 1;
         Some(self.next - 1)
     }
-}
-
-/// An empty key means the first possible one. What outlives the request is copied out of it.
-fn range_of(request: &pb::WatchCreateRequest) -> KeyRange {
-    let key =
-        if request.key.is_empty() { Bytes::from_static(b"\0") } else { detached(&request.key) };
-    KeyRange::from_wire(key, detached(&request.range_end))
 }

@@ -1,0 +1,126 @@
+//! The sidecar as a process: settings that change while it runs, and its end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use metastore_tests::eventually::{eventually, throughout};
+use metastore_tests::member::{Core, Sidecar};
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use super::{LIMIT, until};
+
+/// A file of settings beside a core.
+struct File {
+    path: PathBuf,
+    _place: TempDir,
+}
+
+impl File {
+    fn new(content: &str) -> Self {
+        let place = tempfile::Builder::new().prefix("ms-").tempdir().unwrap();
+        let file = Self { path: place.path().join("settings"), _place: place };
+        file.write(content);
+        file
+    }
+
+    /// As Kubernetes does it: another file takes the place of the one before.
+    fn write(&self, content: &str) {
+        let new = self.path.with_extension("new");
+        std::fs::write(&new, content).unwrap();
+        std::fs::rename(new, &self.path).unwrap();
+    }
+
+    fn variable(&self) -> (&str, &str) {
+        ("METASTORE_ENV_FILE", self.path.to_str().unwrap())
+    }
+}
+
+async fn until_metric(sidecar: &Sidecar, line: &str) {
+    eventually(line, LIMIT, async || {
+        let text = sidecar.probe("/metrics").await.body;
+        text.lines().any(|found| found == line).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_changed_file_is_taken_over() {
+    let core = Core::start().await;
+    let client = core.client();
+    let first = client.set("a", "1").await;
+    for _ in 0..50 {
+        client.set("a", "2").await;
+    }
+    let file = File::new("METASTORE_AUTO_COMPACT=false\nMETASTORE_CHECK_INTERVAL=1s\n");
+    let sidecar = Sidecar::start(&core, &[file.variable()]).await;
+    until(&sidecar, "/readiness", 200, LIMIT).await;
+    let at = |revision| {
+        client.range(metastore_proto::etcdserverpb::RangeRequest {
+            revision,
+            ..metastore_tests::requests::key("a")
+        })
+    };
+    throughout("nothing is compacted while that is off", Duration::from_secs(2), async || {
+        at(first).await.is_ok()
+    })
+    .await;
+    file.write(
+        "METASTORE_CHECK_INTERVAL=1s\nMETASTORE_KEEP_REVISIONS=10\nMETASTORE_KEEP_DURATION=0\n",
+    );
+    eventually("history is compacted", LIMIT, async || at(first).await.err()).await;
+    until_metric(&sidecar, "metastore_sidecar_config_reloads_total{result=\"taken\"} 1").await;
+}
+
+#[tokio::test]
+async fn a_wrong_file_changes_nothing_and_shows() {
+    let core = Core::start().await;
+    let file = File::new("METASTORE_KEEP_REVISIONS=10\n");
+    let mut sidecar = Sidecar::start(&core, &[file.variable()]).await;
+    until(&sidecar, "/readiness", 200, LIMIT).await;
+    file.write("METASTORE_KEEP_REVISIONS=none\nMETASTORE_NAME=other\n");
+    sidecar.process().signal(Signal::HUP);
+    until_metric(&sidecar, "metastore_sidecar_config_last_reload_successful 0").await;
+    let health = until(&sidecar, "/health", 200, LIMIT).await;
+    assert!(health.contains("METASTORE_KEEP_REVISIONS"), "{health}");
+    file.write("METASTORE_KEEP_REVISIONS=10\nMETASTORE_NAME=other\n");
+    until_metric(&sidecar, "metastore_sidecar_config_last_reload_successful 1").await;
+    let health = until(&sidecar, "/health", 200, LIMIT).await;
+    assert!(health.contains("METASTORE_NAME has changed"), "{health}");
+    assert!(!health.contains("METASTORE_KEEP_REVISIONS"), "{health}");
+}
+
+#[tokio::test]
+async fn it_answers_as_long_as_core_is_there() {
+    let mut core = Core::start().await;
+    let mut sidecar = Sidecar::start(&core, &[]).await;
+    until(&sidecar, "/readiness", 200, LIMIT).await;
+    sidecar.process().signal(Signal::TERM);
+    throughout("it goes on answering", Duration::from_secs(2), async || {
+        sidecar.probe("/liveness").await.status == 200
+    })
+    .await;
+    core.stop().await;
+    let gone = Instant::now();
+    assert!(sidecar.process().ended().await.success());
+    assert!(gone.elapsed() < Duration::from_secs(3), "{:?}", gone.elapsed());
+}
+
+#[tokio::test]
+async fn it_ends_after_its_grace_at_the_latest() {
+    let core = Core::start().await;
+    let grace = [("METASTORE_SIDECAR_SHUTDOWN_GRACE", "1s")];
+    let mut sidecar = Sidecar::start(&core, &grace).await;
+    until(&sidecar, "/readiness", 200, LIMIT).await;
+    assert!(sidecar.process().stop().await.success());
+}
+
+#[tokio::test]
+async fn it_ends_at_once_where_there_is_no_core() {
+    let place = tempfile::Builder::new().prefix("ms-").tempdir().unwrap();
+    let mut sidecar = Sidecar::start_on(place.path(), &[]).await;
+    let told = Instant::now();
+    assert!(sidecar.process().stop().await.success());
+    assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+}

@@ -154,14 +154,30 @@ impl<'r> Rows<'r> {
 
     /// Keys of `range` born after revision `after` up to `until`, less those that ceased.
     pub fn born(&self, range: &KeyRange, after: i64, until: i64) -> Result<i64, Fault> {
+        let born = self.born_among(range, after, until, i64::MAX)?;
+        Ok(born.unwrap_or_default())
+    }
+
+    /// The same, or `None` when there are more than `most` births of any key to look at.
+    fn born_among(
+        &self,
+        range: &KeyRange,
+        after: i64,
+        until: i64,
+        most: i64,
+    ) -> Result<Option<i64>, Fault> {
         if after >= until {
-            return Ok(0);
+            return Ok(Some(0));
         }
         let from = codec::position(Revision::start_of(after + 1));
         let to = codec::position(Revision::start_of(until + 1));
-        let mut born = 0;
+        let (mut born, mut left) = (0, most);
         let mut cursor = self.reads.cursor(Column::Births, &from, Some(&to))?;
         while let Some((at, row)) = cursor.row() {
+            if left == 0 {
+                return Ok(None);
+            }
+            left -= 1;
             let (kind, key) =
                 row.split_first().ok_or_else(|| codec::bad_row(Column::Births, at))?;
             let change = match kind {
@@ -174,7 +190,7 @@ impl<'r> Rows<'r> {
             }
             cursor.advance()?;
         }
-        Ok(born)
+        Ok(Some(born))
     }
 
     /// Time marks in order: milliseconds since the epoch, and the revision that was newest then.
@@ -379,11 +395,12 @@ impl View for Rows<'_> {
         let now = counts.count(range, self, revision, &Rows::new(newest))?;
         match at {
             At::Now => Ok(now),
-            // Births are fewer than keys, or else the keys are looked at.
-            At::Revision(at) if revision - at > now.max(BIRTHS_MIN) => {
-                self.scan_count(range, At::Revision(at))
-            }
-            At::Revision(at) => Ok(now - self.born(range, at, revision)?),
+            // As long as births are fewer than keys. How many revisions ago it was says nothing:
+            // most revisions overwrite.
+            At::Revision(at) => match self.born_among(range, at, revision, now.max(BIRTHS_MIN))? {
+                Some(born) => Ok(now - born),
+                None => self.scan_count(range, At::Revision(at)),
+            },
         }
     }
 
@@ -406,5 +423,69 @@ impl View for Rows<'_> {
         let event =
             codec::take_event(&key, &row).ok_or_else(|| codec::bad_row(Column::Events, &key))?;
         Ok(DeadTotals { rows: event.dead_rows, bytes: event.dead_bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Mutation;
+    use crate::store::memory::MemoryEngine;
+    use crate::store::{Batch, Cursor, Engine};
+
+    /// Rows whose history must not be looked at.
+    struct WithoutHistory<'r>(&'r dyn Reads);
+
+    impl Reads for WithoutHistory<'_> {
+        fn get(&self, column: Column, key: &[u8]) -> Result<Option<Bytes>, Fault> {
+            self.0.get(column, key)
+        }
+
+        fn get_many(&self, column: Column, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, Fault> {
+            self.0.get_many(column, keys)
+        }
+
+        fn cursor<'r>(
+            &'r self,
+            column: Column,
+            from: &[u8],
+            to: Option<&[u8]>,
+        ) -> Result<Box<dyn Cursor + 'r>, Fault> {
+            assert_ne!(column, Column::History);
+            self.0.cursor(column, from, to)
+        }
+
+        fn last_at_most(
+            &self,
+            column: Column,
+            key: &[u8],
+        ) -> Result<Option<(Bytes, Bytes)>, Fault> {
+            self.0.last_at_most(column, key)
+        }
+    }
+
+    #[test]
+    fn an_old_count_looks_at_births_however_many_revisions_ago_it_was() {
+        let engine = MemoryEngine::default();
+        let counts = Counts::default();
+        counts.load(&Rows::new(engine.newest())).unwrap();
+        let key = Bytes::from("a");
+        let version = Version::encode(2, Revision::new(90_000, 0), 9, b"x", 0);
+        let mutations = [
+            Mutation::SetLive { key: key.clone(), version },
+            Mutation::LogBirth { at: Revision::new(2, 0), key, born: true },
+        ];
+        let mut batch = Batch::default();
+        mutations.iter().for_each(|mutation| batch.stage(mutation));
+        let newest = Rows::new(engine.newest());
+        let births = counts.stage(&newest, mutations.iter(), &mut batch).unwrap();
+        let machine = crate::domain::Machine { revision: 90_000, ..Default::default() };
+        batch.set_state(&machine, crate::store::Applied { index: 1, term: 1 });
+        engine.write(&batch).unwrap();
+        counts.commit(&births, machine.revision);
+        let reads = WithoutHistory(engine.newest());
+        let rows = Rows::counted(&reads, &counts, engine.newest());
+        assert_eq!(rows.count(&KeyRange::all(), At::Revision(3)).unwrap(), 1);
+        assert_eq!(rows.count(&KeyRange::all(), At::Revision(1)).unwrap(), 0);
     }
 }

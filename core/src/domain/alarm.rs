@@ -9,7 +9,7 @@ pub enum AlarmKind {
     Corrupt = 2,
 }
 
-/// Who found it. An alarm is cleared by itself only by what raised it.
+/// Why it was raised. By itself only `Disk` is cleared: by the sidecar, whoever raised it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AlarmCause {
     Quota = 1,

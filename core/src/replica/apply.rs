@@ -41,7 +41,7 @@ pub struct Answer {
 pub enum Outcome {
     /// Applied; `revision` is the newest one right after it.
     Decided { result: Result<Response, Rejection>, revision: i64 },
-    /// Not proposed. Nothing happened.
+    /// Not done, or not known: after [`Unavailable::TimedOut`] it may yet be applied.
     Unavailable(Unavailable),
 }
 

@@ -139,7 +139,8 @@ impl Replica {
         Ok(replica)
     }
 
-    /// Takes one input. What it causes comes out of [`Self::turn`].
+    /// Takes one input. What it causes comes out of the next turn: begin, apply what was
+    /// committed before, finish.
     pub fn step(&mut self, input: Input, outputs: &mut Outputs) -> Result<(), Fault> {
         match input {
             Input::Propose(proposal) => self.propose(&proposal, outputs),
@@ -175,16 +176,7 @@ impl Replica {
         }
     }
 
-    /// One turn, whole: appends, applies what was committed before, syncs. Answers whether there
-    /// was anything to do.
-    pub fn turn(&mut self, outputs: &mut Outputs) -> Result<bool, Fault> {
-        let began = self.begin()?;
-        let applied = self.apply_committed(outputs)?;
-        self.finish(outputs)?;
-        Ok(began || applied)
-    }
-
-    /// The first part: appends to the log all that waits, and begins to sync it if there is
+    /// The first part of a turn: appends to the log all that waits, and begins to sync it if there is
     /// something to apply meanwhile.
     pub fn begin(&mut self) -> Result<bool, Fault> {
         if self.reads.iter().any(|(_, index)| index.is_none()) {

@@ -1,6 +1,6 @@
 //! The composition root: opens what is stored, starts the threads, and stops them in reverse.
 //!
-//! Threads: `consensus` (one; `member.rs`), `serve-N` (`serving.rs`), `admin` (`admin.rs`),
+//! Threads: `consensus` (one; `member.rs`) with `log-sync` (`raft/log_rocks.rs`), `serve-N` (`serving.rs`), `admin` (`admin.rs`),
 //! `upkeep` and `reclaim` (`upkeep.rs`). The main thread accepts connections and waits for signals.
 
 mod admin;

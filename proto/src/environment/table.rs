@@ -281,7 +281,7 @@ variables! {
         "Memory for blocks of the store that were read."
 
         ballast_bytes "METASTORE_BALLAST_BYTES" Core Bytes = "128MiB"
-        "The size of a file that is given up when the disk is full, so that deletes still work. \
+        "The size of what is kept to be given up when the disk is full, so that deletes still work. \
         0: none."
 
         max_request_bytes "METASTORE_MAX_REQUEST_BYTES" Core Bytes = "1572864"
@@ -357,7 +357,7 @@ variables! {
         "Free part below which the alarm is raised: writes are refused, reads and deletes are not."
 
         disk_clear_free "METASTORE_DISK_CLEAR_FREE" Sidecar Share = "15%"
-        "Free part above which the sidecar clears the alarm that it raised."
+        "Free part above which the sidecar clears an alarm that was raised for the disk."
 
         disk_clear_after "METASTORE_DISK_CLEAR_AFTER" Sidecar Duration = "60s"
         "How long there must be so much space before that."

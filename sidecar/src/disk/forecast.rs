@@ -1,9 +1,9 @@
 //! When the disk will be full, if it goes on like in the last minutes. Pure.
 //!
 //! What is free falls in steps: a file is copied, a table is written, a log begins a new file. One
-//! step is no trend, so the steepest fall between two samples is left out, with the time that it
-//! took: a steady fall has the same slope without it, a single step has none. The steepest rise
-//! is left out likewise: one file that was deleted does not hide a disk that fills.
+//! or two are no trend, so the two steepest falls between samples are left out, with the time that
+//! they took: a steady fall has the same slope without them, a single step has none. The steepest
+//! rise is left out likewise: one file that was deleted does not hide a disk that fills.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Fewer pieces between samples show no trend.
-const PIECES_MIN: usize = 4;
+const PIECES_MIN: usize = 5;
 /// Nobody knows what will be later than this.
 const HORIZON: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -106,7 +106,7 @@ fn trend(pieces: &[Piece]) -> Option<f64> {
     }
     let mut pieces = pieces.to_vec();
     pieces.sort_by(|a, b| a.slope().total_cmp(&b.slope()));
-    let [rise, middle @ .., _steepest_fall] = pieces.as_slice() else { return None };
+    let [rise, middle @ .., _second, _steepest] = pieces.as_slice() else { return None };
     // Where nothing rises, the flattest piece is a piece like the others.
     let flattest = Some(rise).filter(|piece| piece.taken >= 0.0);
     let kept = middle.iter().chain(flattest);
@@ -145,7 +145,7 @@ mod tests {
     fn no_trend_is_no_forecast() {
         for (why, free) in [
             ("nothing known", vec![]),
-            ("too few samples", vec![900, 800, 700, 600]),
+            ("too few samples", vec![900, 800, 700, 600, 500]),
             ("it stands still", vec![500; 100]),
             ("it empties", (0..100).map(|step| 500 + step).collect()),
             ("it breathes", (0..100).map(|step| 500 - 40 * (step % 2)).collect()),
@@ -159,6 +159,15 @@ mod tests {
         for at in 1..60 {
             let free = (0..60).map(|step| if step < at { 1_000_000 } else { 1_000 });
             assert_eq!(after(5, free), None, "a step at sample {at}");
+        }
+    }
+
+    #[test]
+    fn two_steps_are_no_trend() {
+        for (first, second) in [(1, 2), (1, 4), (3, 30), (40, 59)] {
+            let steps = |step| u64::from(step >= first) + u64::from(step >= second);
+            let free = (0..60).map(|step| 1_000_000 - 400_000 * steps(step));
+            assert_eq!(after(5, free), None, "steps at samples {first} and {second}");
         }
     }
 

@@ -169,7 +169,7 @@ pub(crate) fn too_long(path: &str, source: &str) -> Option<String> {
 /// `core/src` or `sidecar/src`.
 pub(crate) fn named_but_absent(text: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let roots = ["", "core/src/", "sidecar/src/"];
-    let tops = ["core/", "sidecar/", "proto/", "tests/", "docs/", ".ci/"];
+    let tops = ["core/", "sidecar/", "proto/", "tests/", "docs/", "helm/", ".ci/"];
     let plain = |c: char| is_identifier(c) || "/.-".contains(c);
     text.split('`')
         .skip(1)

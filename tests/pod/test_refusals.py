@@ -1,0 +1,202 @@
+"""What cannot work is refused at the install, by name."""
+
+import pytest
+
+from helm import HELMS, Refused, release, rendered
+
+REFUSED = [
+    ({"replicaCount": 2}, "replicaCount is 2: this version runs exactly one member; it does not replicate yet"),
+    ({"replicaCount": 0}, "replicaCount is 0: this version runs exactly one member"),
+    ({"replicaCount": 3}, "replicaCount is 3: this version runs exactly one member"),
+    (
+        {"core": {"quotaBackendBytes": "9GiB"}},
+        "core.quotaBackendBytes is 9GiB: more than the volume, whose persistence.size is 8Gi",
+    ),
+    (
+        {"core": {"quotaBackendBytes": 8589934593}},
+        "core.quotaBackendBytes is 8589934593: more than the volume, whose persistence.size is 8Gi",
+    ),
+    (
+        {"core": {"quotaBackendBytes": "2GB"}, "persistence": {"size": "1.5Gi"}},
+        "core.quotaBackendBytes is 2GB: more than the volume, whose persistence.size is 1.5Gi",
+    ),
+    (
+        {"persistence": {"size": "200Mi"}},
+        "persistence.size is 200Mi: core's ballast and what it keeps free take 208 MiB, which leaves nothing for data",
+    ),
+    (
+        {"core": {"blockCacheBytes": "1GiB"}},
+        "core.resources.limits.memory is 512Mi: below the block cache and the 64 MiB that core itself needs, together 1088 MiB",
+    ),
+    (
+        {"core": {"resources": {"limits": {"memory": "100Mi"}}}},
+        "core.resources.limits.memory is 100Mi: below the block cache",
+    ),
+    (
+        {"adminSocket": "/run/" + "x" * 103},
+        "adminSocket has 108 bytes: the path of a Unix socket has at most 107",
+    ),
+    (
+        {"adminSocket": "/var/lib/metastore/admin.sock"},
+        "adminSocket is /var/lib/metastore/admin.sock and persistence.mountPath is /var/lib/metastore: the socket needs a volume of its own",
+    ),
+    (
+        {"persistence": {"mountPath": "/var/run/etcd"}},
+        "persistence.mountPath is /var/run/etcd: the sidecar cannot measure a file system below /run",
+    ),
+    (
+        {"persistence": {"existingClaim": "mine", "enabled": False}},
+        "persistence.existingClaim is mine but persistence.enabled is false: the claim would not be used",
+    ),
+    (
+        {"containerPorts": {"client": 2381}},
+        "containerPorts.client and containerPorts.sidecar are both 2381: the containers share their ports",
+    ),
+    (
+        {"metrics": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
+        "metrics.podMonitor and metrics.serviceMonitor are both enabled: every series would be stored twice",
+    ),
+    (
+        {"terminationGracePeriodSeconds": 19, "sidecar": {"shutdownGrace": "5s"}},
+        "terminationGracePeriodSeconds is 19: core.preStopSeconds, core.shutdownGrace and 5 s for the last sync take 20",
+    ),
+    (
+        {"core": {"shutdownGrace": "1m"}},
+        "terminationGracePeriodSeconds is 60: core.preStopSeconds, core.shutdownGrace and 5 s for the last sync take 70",
+    ),
+    (
+        {"sidecar": {"shutdownGrace": "60s"}},
+        "sidecar.shutdownGrace is not below terminationGracePeriodSeconds, which is 60: the sidecar would be killed",
+    ),
+    (
+        {"core": {"electionTimeout": "499ms"}},
+        "core.electionTimeout is 499 ms: it needs at least five times core.heartbeatInterval, which is 100 ms",
+    ),
+    (
+        {"core": {"heartbeatInterval": 300}},
+        "core.electionTimeout is 1000 ms: it needs at least five times core.heartbeatInterval, which is 300 ms",
+    ),
+    (
+        {"sidecar": {"observeInterval": "2s"}},
+        "sidecar.observationMaxAge is 2500 ms: it needs at least twice sidecar.observeInterval, which is 2000 ms",
+    ),
+    (
+        {"core": {"liveness": "sidecar", "livenessProbe": {"failureThreshold": 8}}},
+        "core.liveness is sidecar and core.livenessProbe allows 80 s: a sidecar that restarts a few times takes 90",
+    ),
+    (
+        {"extraEnvVars": [{"name": "METASTORE_KEEP_REVISION", "value": "7"}]},
+        "extraEnvVars: METASTORE_KEEP_REVISION is not a variable of metastore: docs/configuration.md has their names",
+    ),
+    (
+        {"sidecar": {"extraEnvVars": [{"name": "METASTORE_KEEP_REVISIONS", "value": "7"}]}},
+        "sidecar.extraEnvVars: METASTORE_KEEP_REVISIONS has a value of its own: set sidecar.compaction.keepRevisions",
+    ),
+    (
+        {"core": {"extraEnvVars": [{"name": "METASTORE_NAME", "value": "x"}]}},
+        "core.extraEnvVars: METASTORE_NAME is the chart's: it is the name of the pod",
+    ),
+    (
+        {"extraEnvVars": [{"name": "metastore_quota_backend_bytes", "value": "7"}]},
+        "extraEnvVars: metastore_quota_backend_bytes is not a variable that metastore reads: names are in upper case",
+    ),
+]
+
+# The schema's: Helm's words around them differ, the name does not.
+TYPOS = [
+    ({"replicaCuont": 1}, "replicaCuont"),
+    ({"core": {"quotaBackendByte": 1}}, "quotaBackendByte"),
+    ({"sidecar": {"compaction": {"keepRevision": 1}}}, "keepRevision"),
+    ({"sidecar": {"disk": {"lowfree": "7%"}}}, "lowfree"),
+    ({"service": {"ports": {"clients": 1}}}, "clients"),
+    ({"service": {"headless": {"annotation": {}}}}, "annotation"),
+    ({"persistence": {"storageclass": "x"}}, "storageclass"),
+    ({"persistentVolumeClaimRetentionPolicy": {"whenScale": "Retain"}}, "whenScale"),
+    ({"networkPolicy": {"allowExternal": True}}, "allowExternal"),
+    ({"metrics": {"podMonitor": {"intervall": "1s"}}}, "intervall"),
+    ({"auth": {"rbac": {"create": True}}}, "auth"),
+    ({"core": {"resources": {"limit": {}}}}, "limit"),
+    ({"core": {"liveness": "http"}}, "liveness"),
+    ({"sidecar": {"native": "maybe"}}, "native"),
+    ({"logLevel": "verbose"}, "logLevel"),
+    ({"core": {"shutdownGrace": "10"}}, "shutdownGrace"),
+    ({"core": {"shutdownGrace": 10}}, "shutdownGrace"),
+    ({"core": {"quotaBackendBytes": "8G"}}, "quotaBackendBytes"),
+    ({"persistence": {"size": "8GiB"}}, "size"),
+    ({"sidecar": {"disk": {"lowFree": "ten"}}}, "lowFree"),
+    ({"sidecar": {"compaction": {"keepRevisions": -1}}}, "keepRevisions"),
+    ({"containerPorts": {"client": 70000}}, "client"),
+    ({"adminSocket": "admin.sock"}, "adminSocket"),
+    ({"core": {"image": {"digest": "sha256:123"}}}, "digest"),
+    ({"extraEnvVars": [{"nam": "A"}]}, "extraEnvVars"),
+    ({"commonLabels": {"a": 1}}, "commonLabels"),
+]
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize(("values", "sentence"), REFUSED, ids=[it[1][:60] for it in REFUSED])
+def test_what_cannot_work_is_refused_in_a_sentence(helm, values, sentence):
+    with pytest.raises(Refused) as refused:
+        rendered(release(values, helm=helm))
+    lines = [line for line in str(refused.value).splitlines() if line.startswith("- ")]
+    assert len(lines) == 1 and lines[0].startswith(f"- {sentence}"), refused.value
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize(("values", "name"), TYPOS, ids=[it[1] for it in TYPOS])
+def test_a_typo_is_refused_by_name(helm, values, name):
+    with pytest.raises(Refused) as refused:
+        rendered(release(values, helm=helm))
+    assert name in str(refused.value)
+
+
+@pytest.mark.parametrize("helm", HELMS)
+def test_all_reasons_come_at_once(helm):
+    values = {
+        "replicaCount": 2,
+        "core": {"quotaBackendBytes": "9Gi", "extraEnvVars": [{"name": "METASTORE_X"}]},
+        "terminationGracePeriodSeconds": 6,
+    }
+    with pytest.raises(Refused) as refused:
+        rendered(release(values, helm=helm))
+    lines = [line for line in str(refused.value).splitlines() if line.startswith("- ")]
+    assert [line.split()[1] for line in lines] == [
+        "replicaCount",
+        "core.quotaBackendBytes",
+        "terminationGracePeriodSeconds",
+        "sidecar.shutdownGrace",
+        "core.extraEnvVars:",
+    ]
+
+
+def test_a_cluster_without_native_sidecars_is_named():
+    with pytest.raises(Refused, match="sidecar.native is true: Kubernetes v?1.28.0 has no native sidecars, 1.29 has"):
+        rendered(release({"sidecar": {"native": True}}, kube="1.28.0"))
+
+
+def test_a_cluster_that_is_too_old_is_refused():
+    with pytest.raises(Refused, match="1.28"):
+        rendered(release(kube="1.27.9"))
+
+
+# Just on this side.
+ALLOWED = [
+    {"core": {"quotaBackendBytes": "8GiB"}},
+    {"core": {"quotaBackendBytes": -1}},
+    {"core": {"quotaBackendBytes": 0}},
+    {"core": {"blockCacheBytes": "448MiB"}},
+    {"core": {"electionTimeout": 500}},
+    {"core": {"resources": {"limits": None}}},
+    {"core": {"ballastBytes": 0}, "persistence": {"size": "200Mi"}},
+    {"adminSocket": "/run/" + "x" * 102},
+    {"sidecar": {"observeInterval": "1s250ms"}},
+    {"core": {"liveness": "sidecar", "livenessProbe": {"failureThreshold": 9}}},
+    {"extraEnvVars": [{"name": "METASTORE_WAL_DIR", "value": "/x"}, {"name": "ETCD_NAME", "value": "x"}]},
+    {"sidecar": {"compaction": {"keepDuration": 0}}},
+]
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("values", ALLOWED, ids=str)
+def test_what_just_works_is_allowed(helm, values):
+    assert release(values, helm=helm).objects()

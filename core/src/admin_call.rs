@@ -17,7 +17,7 @@ use crate::EX_USAGE;
 
 /// As the core beside us has them; `None` when they are wrong, which that core complains of.
 pub(crate) fn settings() -> Option<Settings> {
-    let read = environment::read(std::env::vars_os(), |path| std::fs::read_to_string(path));
+    let read = environment::read(std::env::vars_os(), environment::read_file);
     read.ok().map(|(settings, _warnings)| settings)
 }
 

@@ -4,6 +4,7 @@ mod admin_call;
 mod prestop;
 mod probe;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use metastore_proto::environment::{
@@ -18,7 +19,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const EX_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments = std::env::args_os().skip(1);
+    let arguments: Vec<_> = arguments.map(|it| it.to_string_lossy().into_owned()).collect();
     match arguments.first().map(String::as_str) {
         None => start(),
         Some("probe") => probe::execute(arguments.get(1..).unwrap_or_default()),
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn start() -> ExitCode {
-    let read = environment::read(std::env::vars_os(), |path| std::fs::read_to_string(path));
+    let read = environment::read(std::env::vars_os(), environment::read_file);
     let (settings, warnings) = match read {
         Ok(read) => read,
         Err(mistakes) => return refuse(&mistakes),
@@ -91,13 +93,17 @@ fn help() -> String {
     )
 }
 
-#[expect(clippy::print_stdout, reason = "the answer to --version and --help")]
 fn say(text: &str) -> ExitCode {
-    println!("{text}");
+    tell(text);
     ExitCode::SUCCESS
 }
 
 #[expect(clippy::print_stderr, reason = "mistakes are told before there is a log")]
 fn complain(text: &str) {
     eprintln!("metastore-core: {text}");
+}
+
+/// A line on standard output. Whoever read it may have gone: the exit code says what matters.
+pub(crate) fn tell(text: &str) {
+    drop(writeln!(std::io::stdout(), "{text}"));
 }

@@ -18,15 +18,15 @@ const DEADLINE: Duration = Duration::from_secs(2);
 
 /// The whole command; the arguments are those after `prestop`. Always a success: a hook that fails
 /// would keep nothing from stopping, and only alarm people.
-#[expect(clippy::print_stdout, reason = "the answer of the command")]
 pub(crate) fn execute(arguments: &[String]) -> ExitCode {
     let begun = Instant::now();
     let argument = arguments.first().map(String::as_str);
     let pause = pause(argument).unwrap_or_else(|| {
-        println!("not a number of seconds up to {SECONDS_MAX}: {}", argument.unwrap_or_default());
+        let given = argument.unwrap_or_default();
+        crate::tell(&format!("not a number of seconds up to {SECONDS_MAX}: {given}"));
         PAUSE
     });
-    println!("{}", drain());
+    crate::tell(&drain());
     sleep(pause.saturating_sub(begun.elapsed()));
     ExitCode::SUCCESS
 }

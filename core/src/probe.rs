@@ -71,7 +71,6 @@ impl Question {
 }
 
 /// The whole command; the arguments are those after `probe`.
-#[expect(clippy::print_stdout, reason = "kubelet shows what a probe prints")]
 pub(crate) fn execute(arguments: &[String]) -> ExitCode {
     let question = match arguments {
         [word] => Question::parse(word),
@@ -84,7 +83,7 @@ pub(crate) fn execute(arguments: &[String]) -> ExitCode {
         Some(settings) => ask(question, &settings),
         None => without_settings(question),
     };
-    println!("{finding}");
+    crate::tell(&finding.to_string());
     if finding.passes { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -1,8 +1,8 @@
 //! What core, the sidecar and their clients agree on.
 //!
 //! Two things: the messages and services of the `.proto` files, and the table of environment
-//! variables with the one way to read it ([`environment`]). Nothing here does anything: no socket,
-//! no file, no clock.
+//! variables with the one way to read it ([`environment`]). Nothing here does anything by itself: no
+//! socket, no clock, and a file only when it is told to.
 
 pub mod environment;
 

@@ -23,7 +23,7 @@ use crate::health::Observation;
 use crate::health::observer::Observer;
 use crate::metrics::Metrics;
 use crate::probes::{self, Known};
-use crate::reload::{Hangup, ReadEnvironment, ReloadMetrics, Reloader};
+use crate::reload::{ReadEnvironment, ReloadMetrics, Reloader};
 use crate::report::{Historian, LastHour};
 use crate::serve::serve;
 use crate::telemetry::Verbosity;
@@ -40,6 +40,8 @@ pub struct Start {
     pub warnings: Vec<String>,
     pub listener: TcpListener,
     pub verbosity: Verbosity,
+    /// SIGHUP, received from before the machine was looked at: it must never end the process.
+    pub hangup: Signal,
     pub read: ReadEnvironment,
 }
 
@@ -52,10 +54,9 @@ pub struct NoSignals(#[from] io::Error);
 /// a second signal comes.
 pub async fn run(start: Start) -> Result<(), NoSignals> {
     let mut stop = Stop::new()?;
-    let hangup = signal(SignalKind::hangup())?;
     let grace = start.settings.sidecar.shutdown_grace;
     let (publish, observed) = watch::channel(Observation::default());
-    let _tasks = spawn(start, hangup, publish, &observed);
+    let _tasks = spawn(start, publish, &observed);
     stop.signalled().await;
     linger(observed, grace, &mut stop).await;
     Ok(())
@@ -64,11 +65,10 @@ pub async fn run(start: Start) -> Result<(), NoSignals> {
 /// Every task runs until it is dropped with the set.
 fn spawn(
     start: Start,
-    hangup: impl Hangup,
     publish: watch::Sender<Observation>,
     observed: &watch::Receiver<Observation>,
 ) -> JoinSet<()> {
-    let Start { settings, warnings: known, listener, verbosity, read } = start;
+    let Start { settings, warnings: known, listener, verbosity, hangup, read } = start;
     let (tune, tunable) = watch::channel(Tunable::from(&settings));
     let (warn, warnings) = watch::channel(Arc::from(known.clone()));
     let mut parts = Parts {

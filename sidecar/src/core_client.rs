@@ -29,6 +29,10 @@ const METRICS_DEADLINE: Duration = Duration::from_secs(2);
 const COMPACT_DEADLINE: Duration = Duration::from_secs(30);
 /// So does an alarm, but it is small.
 const ALARM_DEADLINE: Duration = Duration::from_secs(10);
+/// A connection at whose other end nobody speaks is given up and made anew: whoever listens on the
+/// socket by then may be another process. Both together are far shorter than a liveness window.
+const PING_INTERVAL: Duration = Duration::from_secs(3);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// The largest answer that is read, in bytes; metrics are the largest.
 const ANSWER_MAX: usize = 16 << 20;
 
@@ -74,7 +78,10 @@ impl SocketCore {
             async move { UnixStream::connect(&*socket).await.map(TokioIo::new) }
         });
         // The name is never resolved; HTTP/2 needs some authority.
-        let endpoint = Endpoint::from_static("http://core.invalid");
+        let endpoint = Endpoint::from_static("http://core.invalid")
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true);
         let channel = endpoint.connect_with_connector_lazy(connect);
         Self { client: AdminClient::new(channel).max_decoding_message_size(ANSWER_MAX) }
     }

@@ -1,7 +1,6 @@
 //! Configuration, or every mistake in it and exit 64; then the app until a signal.
 
 use std::env;
-use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -12,6 +11,7 @@ use metastore_sidecar::status::{self, Found};
 use metastore_sidecar::telemetry::{self, Verbosity};
 use metastore_sidecar::validate;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 /// `EX_USAGE`: the environment or the command line is wrong.
@@ -49,13 +49,13 @@ fn main() -> ExitCode {
 
 /// The environment of the process, with its file as that is now.
 fn read_environment() -> Result<(Settings, Vec<Warning>), Vec<Mistake>> {
-    environment::read(env::vars_os(), |path| fs::read_to_string(path))
+    environment::read(env::vars_os(), environment::read_file)
 }
 
 fn show_validation(arguments: &[Option<&str>]) -> ExitCode {
     let Some(options) = validate::command::options(arguments) else { return complain(USAGE) };
     let Ok(runtime) = runtime() else { return ExitCode::from(EXIT_SOFTWARE) };
-    let review = environment::review(env::vars_os(), |path| fs::read_to_string(path));
+    let review = environment::review(env::vars_os(), environment::read_file);
     let (is_valid, text) = runtime.block_on(validate::command::run(review, options));
     runtime.shutdown_background();
     match print(&text) {
@@ -106,6 +106,13 @@ fn serve(settings: Settings, warnings: &[Warning]) -> ExitCode {
 }
 
 async fn run(settings: Settings, known: &[Warning], verbosity: Verbosity) -> ExitCode {
+    let hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => {
+            error!(%error, "signals cannot be received");
+            return ExitCode::from(EXIT_SOFTWARE);
+        }
+    };
     let warnings = match validate::at_start(&settings, known).await {
         Ok(warnings) => warnings,
         Err(errors) => return refuse(&errors),
@@ -121,7 +128,8 @@ async fn run(settings: Settings, known: &[Warning], verbosity: Verbosity) -> Exi
             return ExitCode::from(EXIT_UNAVAILABLE);
         }
     };
-    let start = Start { settings, warnings, listener, verbosity, read: read_environment };
+    let read = read_environment;
+    let start = Start { settings, warnings, listener, verbosity, hangup, read };
     match app::run(start).await {
         Ok(()) => {
             info!("stopped");

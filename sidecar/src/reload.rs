@@ -4,12 +4,11 @@
 //! A new environment is validated first. With a mistake in it nothing of it is taken over; what
 //! cannot change at run time is reported and waits for the next start.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metastore_proto::environment::{Effective, LogLevel, Mistake, Settings, Warning};
+use metastore_proto::environment::{Effective, LogLevel, Mistake, Settings, Warning, read_file};
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge};
 use tokio::sync::watch;
@@ -22,6 +21,9 @@ use crate::validate::is_for_the_sidecar;
 
 /// How often the file is looked at. Kubernetes itself takes up to a minute to change one.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Mistakes of a refused file that are shown and logged.
+const SHOWN_MAX: usize = 20;
 
 /// Reads the whole environment anew.
 pub type ReadEnvironment = fn() -> Result<(Settings, Vec<Warning>), Vec<Mistake>>;
@@ -77,14 +79,12 @@ impl<H: Hangup> Reloader<H> {
                     "METASTORE_ENV_FILE has changed"
                 }
             };
-            self.reload(cause);
-        }
-    }
-
-    fn reload(&mut self, cause: &str) {
-        match (self.read)() {
-            Ok((fresh, warnings)) => self.take(cause, fresh, &warnings),
-            Err(mistakes) => self.refuse(cause, &mistakes),
+            // A network share may hang, and a large file takes a while: probes go on meanwhile.
+            match tokio::task::spawn_blocking(self.read).await {
+                Ok(Ok((fresh, warnings))) => self.take(cause, fresh, &warnings),
+                Ok(Err(mistakes)) => self.refuse(cause, &mistakes),
+                Err(error) => error!(cause, %error, "settings could not be read again"),
+            }
         }
     }
 
@@ -111,10 +111,14 @@ impl<H: Hangup> Reloader<H> {
     fn refuse(&mut self, cause: &str, mistakes: &[Mistake]) {
         error!(cause, "settings were read again and refused: those before stay in force");
         self.metrics.refused();
-        for mistake in mistakes {
+        for mistake in mistakes.iter().take(SHOWN_MAX) {
             warn!(%mistake, "configuration");
         }
-        self.show(mistakes.iter().map(|mistake| format!("not taken over: {mistake}")));
+        let shown = mistakes.iter().take(SHOWN_MAX);
+        let shown = shown.map(|mistake| format!("not taken over: {mistake}"));
+        let hidden = mistakes.len().saturating_sub(SHOWN_MAX);
+        let rest = (hidden > 0).then(|| format!("not taken over: {hidden} more mistakes"));
+        self.show(shown.chain(rest));
     }
 
     fn show(&self, found: impl IntoIterator<Item = String>) {
@@ -140,14 +144,14 @@ fn difference(before: &[Effective], after: &[Effective]) -> Change {
 }
 
 /// `None` where there is no file, or it cannot be read now.
-async fn content(file: Option<&Path>) -> Option<Vec<u8>> {
+async fn content(file: Option<&Path>) -> Option<String> {
     let file = file?.to_owned();
     // A network share may hang: then only this task waits.
-    tokio::task::spawn_blocking(move || fs::read(file).ok()).await.ok().flatten()
+    tokio::task::spawn_blocking(move || read_file(&file).ok()).await.ok().flatten()
 }
 
 /// Resolves when the file can be read and holds something else.
-async fn another_content(file: Option<&Path>, seen: &Option<Vec<u8>>) -> Option<Vec<u8>> {
+async fn another_content(file: Option<&Path>, seen: &Option<String>) -> Option<String> {
     if file.is_none() {
         return std::future::pending().await;
     }
@@ -205,6 +209,7 @@ impl ReloadMetrics {
 mod tests {
     use std::collections::BTreeMap;
     use std::ffi::OsString;
+    use std::fs;
     use std::io;
     use std::sync::Mutex;
 
@@ -316,12 +321,12 @@ mod tests {
         let file = directory.path().join("settings");
         fs::write(&file, "A=1").unwrap();
         let seen = content(Some(&file)).await;
-        assert_eq!(seen.as_deref(), Some(&b"A=1"[..]));
+        assert_eq!(seen.as_deref(), Some("A=1"));
         // Gone for a moment, as when Kubernetes exchanges it: no change yet.
         fs::remove_file(&file).unwrap();
         assert_eq!(content(Some(&file)).await, None);
         fs::write(&file, "A=2").unwrap();
         let found = another_content(Some(&file), &seen).await;
-        assert_eq!(found.as_deref(), Some(&b"A=2"[..]));
+        assert_eq!(found.as_deref(), Some("A=2"));
     }
 }

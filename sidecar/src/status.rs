@@ -5,7 +5,6 @@
 //! not keep somebody from looking.
 
 use std::ffi::OsString;
-use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
@@ -87,7 +86,7 @@ pub fn address(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Soc
     let variables: Vec<_> = variables.into_iter().filter(|(name, _)| relevant(name)).collect();
     let alone = variables.iter().filter(|(name, _)| name == LISTEN).cloned().collect();
     let read = |variables: Vec<_>| {
-        environment::read(variables, |path| fs::read_to_string(path)).ok().map(|(read, _)| read)
+        environment::read(variables, environment::read_file).ok().map(|(read, _)| read)
     };
     // A file with a mistake in it says nothing; then the variable itself, then the default.
     let settings = read(variables).or_else(|| read(alone)).or_else(|| read(Vec::new()));
@@ -193,6 +192,7 @@ fn get(address: SocketAddr) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::net::TcpListener;
 
     use super::*;

@@ -155,7 +155,7 @@ impl Findings {
             self.mistakes.push(of_file(path, reason, "write the path of a readable text file"));
             String::new()
         });
-        for (line, content) in (1..).zip(content.lines().map(str::trim)) {
+        for (line, content) in (1..).zip(lines_of(&content)) {
             if content.is_empty() || content.starts_with('#') {
                 continue;
             }
@@ -215,6 +215,11 @@ fn add(given: &mut AllGiven, name: String, text: Option<String>, source: Source)
     if concerns_us && text.as_deref() != Some("") {
         given.entry(name).or_insert((text, source));
     }
+}
+
+/// Lines without the spaces around them. Some editors begin a file with a byte order mark.
+fn lines_of(content: &str) -> impl Iterator<Item = &str> {
+    content.strip_prefix('\u{feff}').unwrap_or(content).lines().map(str::trim)
 }
 
 /// The name and the text of a line `NAME=VALUE`, `NAME="VALUE"` or `NAME='VALUE'`.

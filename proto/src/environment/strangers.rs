@@ -6,6 +6,9 @@ use super::{Finding, Warning, etcd};
 /// What all of etcd's variables begin with.
 pub(super) const ETCD_PREFIX: &str = "ETCD_";
 
+/// A longer name is nobody's, and is not compared with all of ours. In characters.
+const NAME_MAX: usize = 128;
+
 /// What to say of a name that nobody reads. Its value may be a secret.
 pub(super) enum Stranger {
     /// Kubernetes set it; nobody meant us.
@@ -15,6 +18,11 @@ pub(super) enum Stranger {
 }
 
 pub(super) fn stranger(name: &str, text: &str) -> Stranger {
+    if name.chars().count() > NAME_MAX {
+        let beginning: String = name.chars().take(NAME_MAX).collect();
+        let reason = "there is no such variable";
+        return Stranger::Unknown(Finding::of_name(format!("{beginning}…"), reason, "remove it"));
+    }
     if is_service_link(name, text) {
         return Stranger::ServiceLink;
     }

@@ -124,3 +124,53 @@ async fn it_ends_at_once_where_there_is_no_core() {
     assert!(sidecar.process().stop().await.success());
     assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
 }
+
+/// Kubelet's volume may go wrong in many ways; probes must not be among what suffers.
+#[tokio::test]
+async fn a_file_that_nobody_can_read_hurts_no_probe() {
+    let core = Core::start().await;
+    let file = File::new("METASTORE_KEEP_REVISIONS=10\n");
+    let mut sidecar = Sidecar::start(&core, &[file.variable()]).await;
+    until(&sidecar, "/readiness", 200, LIMIT).await;
+    std::fs::remove_file(&file.path).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &file.path,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    sidecar.process().signal(Signal::HUP);
+    until_metric(&sidecar, "metastore_sidecar_config_last_reload_successful 0").await;
+    std::fs::remove_file(&file.path).unwrap();
+    let lines: Vec<_> = (0..5_000).map(|n| format!("METASTORE_KEEP_REVISION_{n}=1")).collect();
+    file.write(&format!("METASTORE_{}=1\n{}\n", "A".repeat(300_000), lines.join("\n")));
+    sidecar.process().signal(Signal::HUP);
+    eventually("the mistakes are shown, some of them", LIMIT, async || {
+        let asked = Instant::now();
+        let health = sidecar.probe("/health").await;
+        // A debug build on a busy machine; what it waits for takes seconds there.
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        assert_eq!(health.status, 200);
+        health.body.contains("more mistakes").then_some(())
+    })
+    .await;
+    assert!(sidecar.probe("/health").await.body.len() < 100_000);
+}
+
+#[tokio::test]
+async fn a_socket_that_only_listens_is_given_up_for_the_core_that_comes() {
+    let mut core = Core::start().await;
+    core.kill();
+    let socket = core.data().join("admin.sock");
+    std::fs::remove_file(&socket).ok();
+    let silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let sidecar = Sidecar::start(&core, &[]).await;
+    // It is connected, and nobody will ever speak there.
+    let accepted = tokio::task::spawn_blocking(move || silent.accept().map(|it| (it, silent)));
+    let _kept = accepted.await.unwrap().unwrap();
+    std::fs::remove_file(&socket).unwrap();
+    core.restart().await;
+    until(&sidecar, "/readiness", 200, LIMIT).await;
+}

@@ -91,7 +91,7 @@ fn refuse(mistakes: &[Mistake]) -> ExitCode {
 }
 
 fn serve(settings: Settings, warnings: &[Warning]) -> ExitCode {
-    let verbosity = telemetry::start(&settings.log);
+    let (verbosity, _unwritten) = telemetry::start(&settings.log);
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {

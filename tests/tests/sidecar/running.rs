@@ -174,3 +174,39 @@ async fn a_socket_that_only_listens_is_given_up_for_the_core_that_comes() {
     core.restart().await;
     until(&sidecar, "/readiness", 200, LIMIT).await;
 }
+
+/// What collects the log may stall; a pipe holds 64 KiB.
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_nothing() {
+    const ROUNDS: usize = 60;
+    let place = tempfile::Builder::new().prefix("ms-").tempdir().unwrap();
+    let lines: Vec<_> = (0..100).map(|n| format!("METASTORE_UNKNOWN_{n}=1\n")).collect();
+    let file = File::new("");
+    let port = metastore_tests::member::free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let mut sidecar = std::process::Command::new(metastore_tests::member::sidecar_binary())
+        .env_clear()
+        .env("METASTORE_DATA_DIR", place.path())
+        .env("METASTORE_SIDECAR_LISTEN", &listen)
+        .env(file.variable().0, file.variable().1)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let get = async |path: &str| metastore_tests::http::get(&listen, path).await.ok();
+    eventually("the sidecar answers", LIMIT, async || get("/sidecar/livez").await).await;
+    let pid = rustix::process::Pid::from_raw(sidecar.id().cast_signed()).unwrap();
+    for round in 1..=ROUNDS {
+        file.write(&format!("# {round}\n{}", lines.concat()));
+        rustix::process::kill_process(pid, Signal::HUP).unwrap();
+        eventually("it is refused once more", LIMIT, async || {
+            let metrics = get("/metrics").await?.body;
+            let refused = metrics.lines().find_map(|line| {
+                line.strip_prefix("metastore_sidecar_config_reloads_total{result=\"refused\"} ")
+            })?;
+            (refused.parse::<usize>().unwrap() >= round).then_some(())
+        })
+        .await;
+    }
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    eventually("it ends", LIMIT, async || sidecar.try_wait().unwrap()).await;
+}

@@ -28,7 +28,7 @@ use axum::http::header::{ALLOW, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::debug;
@@ -64,16 +64,16 @@ pub struct Known {
 pub fn router(known: Known) -> Router {
     Router::new()
         .route("/health", get(health))
-        .route("/readiness", get(readiness))
-        .route("/readiness/{check}", get(readiness_of))
-        .route("/readyz", get(readiness))
-        .route("/readyz/{check}", get(readiness_of))
-        .route("/liveness", get(liveness))
-        .route("/liveness/{check}", get(liveness_of))
-        .route("/livez", get(liveness))
-        .route("/livez/{check}", get(liveness_of))
-        .route("/startup", get(startup))
-        .route("/startup/{check}", get(startup_of))
+        .route("/readiness", all(Probe::Ready))
+        .route("/readiness/{check}", one(Probe::Ready))
+        .route("/readyz", all(Probe::Ready))
+        .route("/readyz/{check}", one(Probe::Ready))
+        .route("/liveness", all(Probe::Live))
+        .route("/liveness/{check}", one(Probe::Live))
+        .route("/livez", all(Probe::Live))
+        .route("/livez/{check}", one(Probe::Live))
+        .route("/startup", all(Probe::Startup))
+        .route("/startup/{check}", one(Probe::Startup))
         .route("/sidecar/livez", get(itself))
         .route("/version", get(version))
         .route("/metrics", get(metrics))
@@ -143,40 +143,16 @@ async fn health(State(known): State<Known>, pairs: Pairs) -> Response {
 
 type Pairs = Query<Vec<(String, String)>>;
 
-async fn readiness(State(known): State<Known>, pairs: Pairs) -> Response {
-    known.answer(Probe::Ready, &pairs)
+/// All checks of a probe.
+fn all(probe: Probe) -> MethodRouter<Known> {
+    get(move |State(known): State<Known>, pairs: Pairs| async move { known.answer(probe, &pairs) })
 }
 
-async fn readiness_of(
-    State(known): State<Known>,
-    Path(check): Path<String>,
-    pairs: Pairs,
-) -> Response {
-    known.answer_of(Probe::Ready, &check, &pairs)
-}
-
-async fn liveness(State(known): State<Known>, pairs: Pairs) -> Response {
-    known.answer(Probe::Live, &pairs)
-}
-
-async fn liveness_of(
-    State(known): State<Known>,
-    Path(check): Path<String>,
-    pairs: Pairs,
-) -> Response {
-    known.answer_of(Probe::Live, &check, &pairs)
-}
-
-async fn startup(State(known): State<Known>, pairs: Pairs) -> Response {
-    known.answer(Probe::Startup, &pairs)
-}
-
-async fn startup_of(
-    State(known): State<Known>,
-    Path(check): Path<String>,
-    pairs: Pairs,
-) -> Response {
-    known.answer_of(Probe::Startup, &check, &pairs)
+/// The check of a probe that the path names.
+fn one(probe: Probe) -> MethodRouter<Known> {
+    get(move |State(known): State<Known>, Path(check): Path<String>, pairs: Pairs| async move {
+        known.answer_of(probe, &check, &pairs)
+    })
 }
 
 async fn itself(pairs: Pairs) -> Response {

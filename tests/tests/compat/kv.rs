@@ -1,7 +1,10 @@
 //! KV: Range with every option, Put, DeleteRange, Compact, and how revisions count.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use metastore_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
-use metastore_proto::etcdserverpb::{PutRequest, RangeRequest};
+use metastore_proto::etcdserverpb::{PutRequest, RangeRequest, RangeResponse};
 use metastore_tests::client::{Client, keys, revision};
 use metastore_tests::requests::{
     OPEN, Operation, bytes, delete, delete_span, everything, key, prefix, put, span, txn,
@@ -220,29 +223,70 @@ async fn revision_filters_leave_the_count_alone() {
     .await;
 }
 
+/// `None` where the server does not know the call: etcd before 3.7.
+async fn pieces(store: &Store, request: RangeRequest) -> Option<Vec<RangeResponse>> {
+    match store.client.range_stream(request).await {
+        Ok(pieces) => Some(pieces),
+        Err(status) => {
+            assert_eq!(status.code(), Code::Unimplemented);
+            let version = store.client.status(Default::default()).await.unwrap().version;
+            assert!(version.starts_with("3.6."), "{version} promises RangeStream");
+            None
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_range_in_pieces_is_the_range() {
     let store = Store::start().await;
     for number in 0..100 {
         store.client.set(format!("k{number:03}"), "v".repeat(100)).await;
     }
-    let request = RangeRequest { limit: 77, ..prefix("k") };
-    let whole = store.client.range(request.clone()).await.unwrap();
-    let pieces = match store.client.range_stream(request).await {
-        Ok(pieces) => pieces,
-        Err(status) => {
-            assert_eq!(status.code(), Code::Unimplemented);
-            let version = store.client.status(Default::default()).await.unwrap().version;
-            assert!(version.starts_with("3.6."), "{version} promises RangeStream");
-            return;
+    let limits =
+        [0, 1, 10, 11, 77, 99, 100, 101].map(|limit| RangeRequest { limit, ..prefix("k") });
+    let none = RangeRequest { limit: 5, ..prefix("none") };
+    let counted = RangeRequest { count_only: true, ..prefix("k") };
+    for request in limits.into_iter().chain([prefix("none"), none, counted]) {
+        let whole = store.client.range(request.clone()).await.unwrap();
+        let Some(pieces) = pieces(&store, request.clone()).await else { return };
+        let (last, others) = pieces.split_last().unwrap();
+        let is_plain = |piece: &RangeResponse| {
+            piece.header.is_none() && piece.count == 0 && !piece.more && !piece.kvs.is_empty()
+        };
+        assert!(others.iter().all(is_plain), "{request:?}");
+        assert!(others.is_empty() || !last.kvs.is_empty(), "the last has rows too: {request:?}");
+        assert_eq!((last.count, last.more), (whole.count, whole.more), "{request:?}");
+        assert_eq!(revision(&last.header), revision(&whole.header));
+        let kvs: Vec<_> = pieces.iter().flat_map(|piece| piece.kvs.clone()).collect();
+        assert_eq!(kvs, whole.kvs);
+    }
+}
+
+/// Lists, and believes that it may watch from the header's revision on.
+#[tokio::test]
+async fn pieces_have_all_that_their_header_claims() {
+    let store = Store::start().await;
+    let (client, done) = (store.client.clone(), Arc::new(AtomicBool::new(false)));
+    let is_done = Arc::clone(&done);
+    let writer = tokio::spawn(async move {
+        let mut number = 0;
+        while !is_done.load(Ordering::Relaxed) {
+            client.set(format!("p{number:06}"), "v".repeat(1000)).await;
+            number += 1;
         }
-    };
-    let (last, others) = pieces.split_last().unwrap();
-    assert!(others.iter().all(|piece| piece.header.is_none() && piece.count == 0 && !piece.more));
-    assert_eq!((last.count, last.more), (whole.count, whole.more));
-    assert_eq!(revision(&last.header), revision(&whole.header));
-    let kvs: Vec<_> = pieces.iter().flat_map(|piece| piece.kvs.clone()).collect();
-    assert_eq!(kvs, whole.kvs);
+    });
+    for _ in 0..50 {
+        let Some(pieces) = pieces(&store, prefix("p")).await else { break };
+        let last = pieces.last().unwrap();
+        let claimed = revision(&last.header);
+        let whole = RangeRequest { revision: claimed, ..prefix("p") };
+        let whole = store.client.range(whole).await.unwrap();
+        let kvs: Vec<_> = pieces.iter().flat_map(|piece| piece.kvs.clone()).collect();
+        assert_eq!((kvs.len(), last.count), (whole.kvs.len(), whole.count), "at {claimed}");
+        assert_eq!(kvs, whole.kvs, "at {claimed}");
+    }
+    done.store(true, Ordering::Relaxed);
+    writer.await.unwrap();
 }
 
 #[tokio::test]

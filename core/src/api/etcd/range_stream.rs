@@ -1,12 +1,15 @@
-//! RangeStream: a range in messages of about one request's size (contract section 1.2).
+//! RangeStream: a range in messages of about one request's size.
 //!
-//! All messages are read at the revision of the first. Header, `more` and `count` come last.
+//! All messages are read at the revision of the first, which is the header's: whoever watches from
+//! there on misses nothing. Header, `more` and `count` come with the last rows; only an empty range
+//! has a message without rows, because clients take such a one, where more may follow, for an error.
 
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use metastore_proto::etcdserverpb as pb;
 use pb::range_request::SortOrder;
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -53,43 +56,72 @@ pub async fn range_stream(edge: Arc<Edge>, request: pb::RangeRequest) -> Result<
 type Sender = mpsc::Sender<Result<Reply, Status>>;
 
 async fn stream(edge: &Arc<Edge>, query: Range, sender: &Sender) -> Result<(), Status> {
+    if query.count_only {
+        let (count, revision) = count(edge, query).await?;
+        return send(sender, said(edge, revision, false, count), Bytes::new()).await;
+    }
     let mut left = if query.limit > 0 { query.limit } else { i64::MAX };
     let mut page = Range { limit: FIRST_ROWS.min(left), ..query.clone() };
     let mut sent = 0;
-    let target = edge.context.limits.request_bytes;
-    let mut is_last = query.count_only;
-    while !is_last {
-        let (rows, taken, read) = read_page(edge, page.clone()).await?;
-        let bytes = rows.len();
-        (sent, left) = (sent + taken, left - taken);
-        page.revision = read.at;
-        page.range = query.range.starting_at(successor(&read.last));
-        is_last = !read.more || left == 0;
-        if sender.send(Ok(chunk(rows))).await.is_err() {
-            return Ok(());
+    let mut first_newest = None;
+    loop {
+        let read = read_page(edge, page.clone()).await?;
+        let newest = *first_newest.get_or_insert(read.newest);
+        (sent, left) = (sent + read.taken, left - read.taken);
+        if page.revision == 0 {
+            page.revision = newest;
         }
-        let next = if bytes < target / 2 { page.limit * 2 } else { (page.limit / 2).max(1) };
-        page.limit = next.clamp(1, ROWS_MAX).min(left);
+        if read.more {
+            page.range = query.range.starting_at(successor(&read.last));
+        }
+        if !read.more || left == 0 {
+            let rest = if read.more { count(edge, page).await?.0 } else { 0 };
+            return send(sender, said(edge, newest, read.more, sent + rest), read.rows).await;
+        }
+        page.limit = next_limit(page.limit, read.rows.len(), edge.context.limits.request_bytes);
+        page.limit = page.limit.min(left);
+        send(sender, pb::RangeResponse::default(), read.rows).await?;
     }
-    finish(edge, query, page.revision, sent, sender).await
 }
 
-/// The rows are fields of the `RangeResponse` inside a `RangeStreamResponse`.
-fn chunk(rows: Bytes) -> Reply {
+/// So that the next message comes near `target` bytes.
+fn next_limit(limit: i64, bytes: usize, target: usize) -> i64 {
+    let next = match bytes {
+        few if few < target / 2 => limit * 2,
+        many if many > target * 2 => limit / 2,
+        _ => limit,
+    };
+    next.clamp(1, ROWS_MAX)
+}
+
+fn said(edge: &Edge, revision: i64, more: bool, count: i64) -> pb::RangeResponse {
+    let header = Some(header::at(&edge.context, revision));
+    pb::RangeResponse { header, kvs: Vec::new(), more, count }
+}
+
+/// The rows are fields of the `RangeResponse` inside a `RangeStreamResponse`, as `said` is: fields
+/// of a message come in any order.
+async fn send(sender: &Sender, said: pb::RangeResponse, rows: Bytes) -> Result<(), Status> {
     const RANGE_RESPONSE_TAG: u8 = (1 << 3) | 2;
-    let mut head = BytesMut::with_capacity(8);
+    let said_len = said.encoded_len();
+    let mut head = BytesMut::with_capacity(8 + said_len);
     head.put_u8(RANGE_RESPONSE_TAG);
-    put_varint(&mut head, rows.len() as u64);
-    Reply::new(head.freeze(), rows)
+    put_varint(&mut head, (said_len + rows.len()) as u64);
+    said.encode_raw(&mut head);
+    let reply = Reply::new(head.freeze(), rows);
+    sender.send(Ok(reply)).await.map_err(|_gone| Status::cancelled("the client has gone"))
 }
 
 struct Page {
-    at: i64,
+    rows: Bytes,
+    taken: i64,
     last: Bytes,
     more: bool,
+    /// The store's newest revision when it was read.
+    newest: i64,
 }
 
-async fn read_page(edge: &Arc<Edge>, page: Range) -> Result<(Bytes, i64, Page), Status> {
+async fn read_page(edge: &Arc<Edge>, page: Range) -> Result<Page, Status> {
     let reader = edge.context.reader.clone();
     let read = tokio::task::spawn_blocking(move || {
         let mut rows = BytesMut::new();
@@ -100,35 +132,18 @@ async fn read_page(edge: &Arc<Edge>, page: Range) -> Result<(Bytes, i64, Page), 
             last = Bytes::copy_from_slice(row.key);
             convert::append_row(&mut rows, row);
         })?;
-        let at = if page.revision > 0 { page.revision } else { newest };
-        Ok((rows.freeze(), taken, Page { at, last, more }))
+        Ok(Page { rows: rows.freeze(), taken, last, more, newest })
     });
     let read = read.await.map_err(|_stopping| Status::from(status::STOPPED))?;
     read.map_err(|error| status::unreadable(&error))
 }
 
-/// The last message: what is left to say, and no rows.
-async fn finish(
-    edge: &Arc<Edge>,
-    query: Range,
-    at: i64,
-    sent: i64,
-    sender: &Sender,
-) -> Result<(), Status> {
+/// The number of keys of a query's range, and the store's newest revision then.
+async fn count(edge: &Arc<Edge>, query: Range) -> Result<(i64, i64), Status> {
     let reader = edge.context.reader.clone();
-    let only_count = query.count_only;
-    let counting = Range { count_only: true, revision: at, ..query };
+    let counting = Range { count_only: true, ..query };
     let counted = tokio::task::spawn_blocking(move || reader.range(&counting, &mut |_row| ()));
     let counted = counted.await.map_err(|_stopping| Status::from(status::STOPPED))?;
     let counted = counted.map_err(|error| status::unreadable(&error))?;
-    let last = pb::RangeStreamResponse {
-        range_response: Some(pb::RangeResponse {
-            header: Some(header::at(&edge.context, counted.revision)),
-            kvs: Vec::new(),
-            more: !only_count && sent < counted.summary.count,
-            count: counted.summary.count,
-        }),
-    };
-    drop(sender.send(Ok(Reply::of(&last))).await);
-    Ok(())
+    Ok((counted.summary.count, counted.revision))
 }

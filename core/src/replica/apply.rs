@@ -141,6 +141,9 @@ impl Replica {
 
     /// Decides one entry after the other, each on what those before it leave behind.
     fn decide(&mut self, group: Vec<Decoded>) -> Result<Vec<(ProposalId, Effects)>, Fault> {
+        // A disk that hangs is not a loop that does; and what would make a rule loop would make it
+        // loop again after a restart.
+        self.board.enter(Operation::StoreRead);
         let store = self.store.clone();
         let ahead = store.read_ahead(keys_of(&group))?;
         let rows = store.newest().with(&ahead);

@@ -32,6 +32,9 @@ pub enum Operation {
     None = 0,
     LogSync = 1,
     StoreWrite = 2,
+    LogAppend = 3,
+    LogTruncate = 4,
+    StoreRead = 5,
 }
 
 impl Operation {
@@ -40,12 +43,16 @@ impl Operation {
             Self::None => "",
             Self::LogSync => "log sync",
             Self::StoreWrite => "store write",
+            Self::LogAppend => "log append",
+            Self::LogTruncate => "log truncation",
+            Self::StoreRead => "store read",
         }
     }
 }
 
-/// One writer, many readers. Each number is right by itself; only revisions have an order:
-/// `staged` is never behind what a reader of rows can see, `published` never ahead of it.
+/// Many readers, and for most numbers one writer. Each number is right by itself; only revisions
+/// have an order: `staged` is never behind what a reader of rows can see, `published` never ahead
+/// of it.
 #[derive(Debug, Default)]
 pub struct Board {
     published: AtomicI64,
@@ -222,6 +229,9 @@ impl Board {
         let operation = match self.operation.load(Ordering::Acquire) {
             1 => Operation::LogSync,
             2 => Operation::StoreWrite,
+            3 => Operation::LogAppend,
+            4 => Operation::LogTruncate,
+            5 => Operation::StoreRead,
             _ => Operation::None,
         };
         (operation, self.operation_since.load(Ordering::Relaxed))

@@ -139,8 +139,8 @@ impl Replica {
         Ok(replica)
     }
 
-    /// Takes one input. What it causes comes out of the next turn: begin, apply what was
-    /// committed before, finish.
+    /// Takes one input. A turn is: begin, apply what was committed before, finish. A proposal of a
+    /// sole voter is committed by the next turn and applied by the one after it.
     pub fn step(&mut self, input: Input, outputs: &mut Outputs) -> Result<(), Fault> {
         match input {
             Input::Propose(proposal) => self.propose(&proposal, outputs),
@@ -151,7 +151,9 @@ impl Replica {
                 }
             }
             Input::Durable { index } => {
+                self.board.enter(Operation::LogTruncate);
                 self.driver.truncate(index, self.config.keep_entries)?;
+                self.board.leave();
             }
         }
         Ok(())
@@ -182,7 +184,10 @@ impl Replica {
         if self.reads.iter().any(|(_, index)| index.is_none()) {
             self.ask_reads();
         }
-        self.driver.begin(!self.committed.is_empty())
+        self.board.enter(Operation::LogAppend);
+        let has_begun = self.driver.begin(!self.committed.is_empty())?;
+        self.board.leave();
+        Ok(has_begun)
     }
 
     /// The second part: applies and publishes what earlier turns committed.
@@ -317,3 +322,7 @@ impl Replica {
         self.board.show_time(self.time.now_ms(), self.machine.revision);
     }
 }
+
+#[cfg(test)]
+#[path = "declared_tests.rs"]
+mod declared_tests;

@@ -141,7 +141,11 @@ fn liveness(board: &Board) -> pb::Liveness {
         operation: operation.name().to_owned(),
         operation_age_ms: match operation {
             Operation::None => 0,
-            Operation::LogSync | Operation::StoreWrite => age(since_us / 1000),
+            Operation::LogSync
+            | Operation::StoreWrite
+            | Operation::LogAppend
+            | Operation::LogTruncate
+            | Operation::StoreRead => age(since_us / 1000),
         },
     }
 }

@@ -1,4 +1,4 @@
-module metastore/tests/tools
+module metastore/tests/tools/etcd
 
 go 1.26
 

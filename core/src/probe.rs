@@ -25,7 +25,8 @@ use crate::admin_call::{self, Silence, settings, usage};
 
 /// The sidecar answers from memory.
 const SIDECAR_DEADLINE: Duration = Duration::from_millis(900);
-/// So does core. Both deadlines together are shorter than kubelet's shortest timeout in the chart.
+/// So does core. Both deadlines together are shorter than the timeout of every probe that the chart
+/// gives core; of those it has kubelet run this for liveness only.
 const CORE_DEADLINE: Duration = Duration::from_millis(900);
 /// Bytes of an answer that are read.
 const ANSWER_MAX: u64 = 16 << 10;

@@ -19,7 +19,8 @@ use crate::replica::{Answer, Board, EventBatch, Input, Outcome, Unavailable};
 /// Bytes of events that may wait for a serving thread; beyond, its watchers read them from disk.
 const EVENT_BYTES_MAX: usize = 64 << 20;
 
-/// The mailbox of a serving thread: filled by the consensus thread, one message a turn.
+/// The mailbox of a serving thread, filled by the consensus thread: whenever it has something to
+/// tell, so that one look may find the mail of several turns.
 #[derive(Debug, Default)]
 pub struct EdgePort {
     mail: Mutex<Mail>,
@@ -37,7 +38,7 @@ struct Mail {
 }
 
 impl EdgePort {
-    /// Puts the answers and events of one turn in.
+    /// Puts in what there is to tell. Beyond the bound all events that wait are thrown away.
     pub fn deliver(&self, answers: Vec<Answer>, reads: Vec<u64>, batches: &[Arc<EventBatch>]) {
         let mut mail = self.mail.lock();
         mail.answers.extend(answers);
@@ -63,7 +64,9 @@ fn weight(event: &crate::domain::Event) -> usize {
     event.key.len() + fields(&event.version) + fields(&event.previous) + 128
 }
 
-/// A serving thread. Everything here is touched by that thread alone, but for the port.
+/// A serving thread. That thread alone touches what is here, but for the port. The admin service's
+/// edge is shared: the main thread proposes by it once, at the start, and from then on the admin
+/// thread, which hands out its mail. Nobody watches there.
 #[derive(Debug)]
 pub struct Edge {
     pub context: Arc<Context>,

@@ -1,4 +1,5 @@
-//! Plain HTTP on the client port: health, metrics, version (contract section 2).
+//! Plain HTTP on the client port: health, metrics, version, where etcd has them. Which paths these
+//! are is in docs/compatibility.md.
 
 use std::fmt::Write;
 

@@ -1,5 +1,5 @@
-//! Every metric: name, labels and help, once. etcd's names where the meaning is etcd's (contract
-//! section 4.1).
+//! Every metric: name, labels and help, once. etcd's names where the meaning is etcd's; which of
+//! etcd's are missing is in docs/compatibility.md.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -36,7 +36,7 @@ const LOCK: &str = "v3lockpb.Lock";
 const ELECTION: &str = "v3electionpb.Election";
 const HEALTH: &str = "grpc.health.v1.Health";
 
-/// Every RPC of the contract, the busiest first: it is searched from the front.
+/// Every RPC of etcd's API, the busiest first: it is searched from the front.
 pub static RPCS: &[Rpc] = &[
     rpc(KV, "Range", Kind::Unary),
     rpc(KV, "Put", Kind::Unary),

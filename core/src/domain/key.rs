@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// A set of neighbouring keys, as etcd's `key` and `range_end` say it (contract section 1.2).
+/// A set of neighbouring keys, as etcd's `key` and `range_end` say it: see [`Self::from_wire`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyRange {
     start: Bytes,

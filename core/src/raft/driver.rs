@@ -1,9 +1,10 @@
 //! The one loop over the raft library, as steps.
 //!
-//! The caller gives ticks, proposals and reads, and takes [`Turn`]s until there is none. A turn
-//! has appended to the log and synced it once for all that waited; what it hands out as committed
-//! is durable on a quorum. It comes in two halves, so that the caller can apply what an earlier
-//! turn committed while the disk is busy.
+//! The caller gives ticks, proposals and reads, and makes turns as long as there is anything to do.
+//! A [`Turn`] has appended to the log and synced it once for all that waited; what it hands out as
+//! committed is durable on a quorum. It comes in two halves, [`Driver::begin`] and
+//! [`Driver::finish`], so that the caller can apply what an earlier turn committed while the disk
+//! is busy. Where nothing has begun, the second brings nothing.
 
 use std::collections::BTreeSet;
 
@@ -86,7 +87,7 @@ pub enum NotProposed {
 /// Consensus for one member.
 pub struct Driver {
     node: RawNode<LogView>,
-    /// A step whose second half is to come.
+    /// A turn whose second half is to come.
     begun: Option<Ready>,
 }
 
@@ -162,8 +163,9 @@ impl Driver {
         self.node.read_index(context.to_be_bytes().to_vec());
     }
 
-    /// The first half of a step: appends what waits. Answers whether there was anything; then
-    /// [`Self::finish`] must follow, and before it nothing else may be asked of the driver.
+    /// The first half of a turn: appends what waits. Answers whether there was anything; then
+    /// [`Self::finish`] must follow. Before it the driver may be looked at ([`Self::standing`]) and
+    /// must be given nothing: no tick, no proposal, no read, no second turn.
     ///
     /// With `overlap`, the sync begins here, and the caller has something to do meanwhile.
     pub fn begin(&mut self, overlap: bool) -> Result<bool, Fault> {

@@ -5,11 +5,11 @@
 //! nothing ever looks older than it is.
 //!
 //! ```text
-//! the newest mark is at 500   500 ... 510 .......... 520 ... 530
-//! what happens                opened, 10 ms pass, a crash and an hour, opened, 20 ms pass
+//! what happens   opened, 10 ms pass   a crash, an hour passes   opened, 20 ms pass
+//! steady time    500 .......... 510   -                         500 .......... 520
 //! ```
 //!
-//! (At 510 no mark was made: after the crash it is 500 again, and 520 at the end.)
+//! (The newest mark is at 500, and none was made at 510: after the crash it is 500 again.)
 
 /// A clock of the member; rules see it only as stamps of proposals.
 #[derive(Debug, Clone, Copy)]

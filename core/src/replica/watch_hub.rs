@@ -86,7 +86,10 @@ impl WatchHub {
         self.revision
     }
 
-    /// A new watcher, from revision `start` on; 0 means from now on.
+    /// A new watcher, from revision `start` on. It is live at once only if that is the hub's next
+    /// revision. Every other start lags: an older one, and one that the hub does not reach yet. So
+    /// does "from now on" while mail waits, because a stream begins behind the board's revision.
+    /// 0 is the hub's next revision, whatever that is: only the simulator asks for it.
     pub fn watch(&mut self, spec: Spec, start: i64) -> WatcherId {
         self.next_id += 1;
         let id = WatcherId(self.next_id);

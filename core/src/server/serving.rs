@@ -79,8 +79,8 @@ pub(super) fn start(threads: usize, context: &Arc<Context>) -> Result<Edges, Fau
     Ok(Edges { serving, ports, admin, ended, stop })
 }
 
-/// Half of the cores: consensus and the disk want the others. Two where there are two: a long
-/// answer then leaves room for short ones.
+/// Half of the cores: consensus and the disk want the others. But two where there are two or three:
+/// a long answer then leaves room for short ones.
 fn default_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     (cores / 2).max(cores.min(2))

@@ -1,8 +1,8 @@
 //! HashKV: one number over the kept versions, equal to etcd's for the same writes.
 //!
 //! etcd hashes, in order of revision, the bucket's name and for each version its position and its
-//! `KeyValue` (contract section 1.6). Rows come here in order of keys; CRC-32C is linear, so each
-//! is hashed alone, sorted by position, and the sums are combined.
+//! `KeyValue` as protobuf. Rows come here in order of keys; CRC-32C is linear, so each is hashed
+//! alone, sorted by position, and the sums are combined.
 
 use std::ops::ControlFlow;
 

@@ -1,4 +1,4 @@
-//! The shape of requests, before anything else is asked: pure (contract sections 1.2 to 1.4).
+//! The shape of KV's requests, before anything else is asked: pure.
 
 use std::collections::HashSet;
 

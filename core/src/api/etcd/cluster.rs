@@ -1,4 +1,4 @@
-//! The service Cluster (contract section 1.5).
+//! The service Cluster: who the members are. They cannot be changed yet.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The service KV: range, put, delete, txn, compact (contract section 1.2).
+//! The service KV: range, put, delete, txn, compact. RangeStream is in `range_stream.rs`.
 
 use std::sync::Arc;
 

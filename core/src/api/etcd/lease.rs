@@ -1,4 +1,4 @@
-//! The service Lease (contract section 1.4). Keep-alives never go through the log.
+//! The service Lease. Keep-alives never go through the log.
 
 use std::sync::Arc;
 

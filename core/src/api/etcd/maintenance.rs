@@ -1,4 +1,4 @@
-//! The service Maintenance (contract section 1.6).
+//! The service Maintenance: status, alarms, hashes; and a defragmentation, which has nothing to do.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! etcd's v3 API. Errors have etcd's codes and texts: `status.rs`.
+//! etcd's v3 API, a file a service. Errors have etcd's codes and texts: `status.rs`. What is served
+//! of each RPC and option, and which test shows it, is in docs/compatibility.md.
 
 pub mod auth;
 pub mod check;

@@ -1,5 +1,5 @@
-//! THE table: our refusals to gRPC codes and etcd's exact texts (contract section 1.9). Clients
-//! look errors up by these texts.
+//! THE table: our refusals to gRPC codes and etcd's exact texts. Clients look errors up by these
+//! texts; `tests/tests/compat/errors.rs` compares them with etcd's.
 
 use tonic::{Code, Status};
 

@@ -1,4 +1,5 @@
-//! Range: what a read of neighbouring keys answers (contract section 1.2).
+//! Range: what a read of neighbouring keys answers: which rows, in which order, and how many there
+//! are in all.
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;

@@ -74,7 +74,8 @@ fn check(
     Ok(Ok(()))
 }
 
-/// Inside a transaction a negative revision is below the first one (contract section 1.2).
+/// Inside a transaction a negative revision is below the first one, and refused as compacted; in a
+/// range of its own it means the newest. Both as in etcd.
 fn readable(context: &Context<'_>, range: &Range) -> Result<(), Rejection> {
     let (asked, compacted) = (range.revision, context.compacted);
     if asked < 0 {

@@ -1,4 +1,4 @@
-//! The service Watch (contract section 1.3).
+//! The service Watch.
 //!
 //! [`Watching`] is one serving thread's: it asks the hub who gets what, encodes each share once
 //! and puts it into the outboxes. A stream whose outbox is full lags, and holds nothing.

@@ -1,13 +1,16 @@
-//! How the sidecar talks to core: a port with four calls, and the Unix socket behind it.
+//! How the sidecar talks to core: a port of a few calls, and the Unix socket behind it.
 //!
 //! Every call has a deadline. The socket may be missing at start, and core may restart: the next
-//! call connects again.
+//! call connects again. A process that ends closes its sockets at once, however it ends: that is
+//! told without a call.
 
 use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
@@ -16,7 +19,9 @@ use metastore_proto::admin::{
     AlarmRequest, CompactRequest, MetricsRequest, ObserveRequest, ObserveResponse,
 };
 use thiserror::Error as ThisError;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Response, Status};
@@ -46,6 +51,8 @@ pub trait CoreClient: Send + Sync + 'static {
     fn alarm(&self, request: AlarmRequest) -> impl Future<Output = Result<(), CoreError>> + Send;
     /// Core's metrics in the Prometheus text format.
     fn metrics(&self) -> impl Future<Output = Result<String, CoreError>> + Send;
+    /// Returns when a connection has ended since the last time that this returned.
+    fn hung_up(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// Why there is no answer.
@@ -67,15 +74,21 @@ pub enum CoreError {
 /// Core at the other end of its admin socket.
 pub struct SocketCore {
     client: AdminClient<Channel>,
+    ended: Arc<Notify>,
 }
 
 impl SocketCore {
     /// Connects when it is first needed. Must be called inside a tokio runtime.
     pub fn new(socket: PathBuf) -> Self {
         let socket = Arc::new(socket);
+        let ended = Arc::new(Notify::new());
+        let tell = Arc::clone(&ended);
         let connect = service_fn(move |_: Uri| {
-            let socket = Arc::clone(&socket);
-            async move { UnixStream::connect(&*socket).await.map(TokioIo::new) }
+            let (socket, tell) = (Arc::clone(&socket), Arc::clone(&tell));
+            async move {
+                let stream = UnixStream::connect(&*socket).await?;
+                Ok::<_, io::Error>(TokioIo::new(Connection { stream, tell }))
+            }
         });
         // The name is never resolved; HTTP/2 needs some authority.
         let endpoint = Endpoint::from_static("http://core.invalid")
@@ -83,7 +96,7 @@ impl SocketCore {
             .keep_alive_timeout(PING_TIMEOUT)
             .keep_alive_while_idle(true);
         let channel = endpoint.connect_with_connector_lazy(connect);
-        Self { client: AdminClient::new(channel).max_decoding_message_size(ANSWER_MAX) }
+        Self { client: AdminClient::new(channel).max_decoding_message_size(ANSWER_MAX), ended }
     }
 }
 
@@ -109,6 +122,50 @@ impl CoreClient for SocketCore {
     async fn metrics(&self) -> Result<String, CoreError> {
         let mut client = self.client.clone();
         Ok(within(METRICS_DEADLINE, client.metrics(MetricsRequest {})).await?.text)
+    }
+
+    async fn hung_up(&self) {
+        self.ended.notified().await;
+    }
+}
+
+/// A connection that tells its end: hyper drops it when the other side has closed it.
+struct Connection {
+    stream: UnixStream,
+    tell: Arc<Notify>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.tell.notify_one();
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

@@ -112,6 +112,18 @@ async fn a_socket_may_be_missing_at_start() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_connection_is_told_without_a_question() {
+    let (_directory, socket) = place();
+    let task = serve(Core::Healthy, &socket);
+    let client = SocketCore::new(socket);
+    assert_eq!(client.observe().await, Ok(serving()));
+    assert!(timeout(Duration::from_millis(50), client.hung_up()).await.is_err());
+    task.abort();
+    timeout(Duration::from_secs(10), client.hung_up()).await.unwrap();
+    assert_eq!(client.observe().await, Err(CoreError::Gone(io::ErrorKind::ConnectionRefused)));
+}
+
+#[tokio::test]
 async fn an_alarm_is_done_or_refused() {
     let (_directory, socket) = place();
     let task = serve(Core::Healthy, &socket);

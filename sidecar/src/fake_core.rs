@@ -8,7 +8,7 @@ use metastore_proto::admin::{
     AlarmRequest, Consensus, Disk, History, Liveness, ObserveResponse, Phase, Process, Role,
     TimeMark,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::core_client::{CoreClient, CoreError};
 
@@ -23,6 +23,7 @@ pub(crate) struct FakeCore {
     asked_to_compact: Mutex<Option<mpsc::UnboundedSender<i64>>>,
     alarms: Script<()>,
     asked_for_alarm: Mutex<Option<mpsc::UnboundedSender<AlarmRequest>>>,
+    ended: Notify,
 }
 
 impl FakeCore {
@@ -38,6 +39,11 @@ impl FakeCore {
         answers: impl IntoIterator<Item = Result<String, CoreError>>,
     ) {
         self.metrics.lock().unwrap().extend(answers);
+    }
+
+    /// Ends the connection.
+    pub(crate) fn hang_up(&self) {
+        self.ended.notify_one();
     }
 
     /// Returns where the revisions arrive that it is asked to compact to.
@@ -92,6 +98,10 @@ impl CoreClient for Arc<FakeCore> {
 
     async fn metrics(&self) -> Result<String, CoreError> {
         next(&self.metrics).await
+    }
+
+    async fn hung_up(&self) {
+        self.ended.notified().await;
     }
 }
 

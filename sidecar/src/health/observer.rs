@@ -1,15 +1,23 @@
 //! Asks core how it is, again and again, and publishes what is known.
+//!
+//! In step while core serves; in a hurry while it comes or goes, so that a probe hears of neither
+//! a second late: kubelet may start core again, and ask, before the next question in step is due.
 
 use std::time::Duration;
 
-use metastore_proto::admin::ObserveResponse;
+use metastore_proto::admin::{ObserveResponse, Phase};
+use tokio::select;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
+use super::trend::phase;
 use super::{Observation, Patience};
 use crate::core_client::{CoreClient, CoreError};
 use crate::tunable::Tunable;
+
+/// Between two questions in a hurry, at least.
+const HURRY: Duration = Duration::from_millis(100);
 
 /// The one task that writes the observation.
 pub struct Observer<C> {
@@ -22,16 +30,22 @@ pub struct Observer<C> {
 impl<C: CoreClient> Observer<C> {
     /// Runs until dropped. One question at a time.
     pub async fn run(self) {
-        let mut questions = interval(self.interval);
-        questions.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            questions.tick().await;
-            self.ask().await;
+            let asked = Instant::now();
+            self.ask(asked).await;
+            select! {
+                () = sleep_until(asked + self.pace()) => {}
+                // Whoever accepts and hangs up again and again is not asked more often for it.
+                () = self.core.hung_up() => sleep_until(asked + HURRY.min(self.interval)).await,
+            }
         }
     }
 
-    async fn ask(&self) {
-        let asked = Instant::now();
+    fn pace(&self) -> Duration {
+        if is_on_the_way(&self.publish.borrow()) { HURRY.min(self.interval) } else { self.interval }
+    }
+
+    async fn ask(&self, asked: Instant) {
         let answer = self.core.observe().await;
         let at = Instant::now();
         let patience = Patience::from(&self.tunable.borrow().health);
@@ -47,6 +61,13 @@ impl<C: CoreClient> Observer<C> {
             }
         });
     }
+}
+
+/// Whether core may serve any moment. A replay is watched in step: that it gets on shows between
+/// two answers.
+fn is_on_the_way(known: &Observation) -> bool {
+    let phase = known.answer.as_ref().map(|answer| phase(&answer.said));
+    known.is_gone() || matches!(phase, Some(Phase::Starting | Phase::Opening))
 }
 
 /// Says only what changed.
@@ -120,6 +141,55 @@ mod tests {
         assert_eq!(known.answer.unwrap().at, start);
         assert_eq!(known.silence.unwrap().since, start + SECOND);
         task.abort();
+    }
+
+    /// When each of so many questions was asked, since the start.
+    async fn questions(
+        core: &Arc<FakeCore>,
+        number: usize,
+        mut between: impl FnMut(usize),
+    ) -> Vec<Duration> {
+        let (publish, mut observed) = watch::channel(Observation::default());
+        let start = Instant::now();
+        let task = tokio::spawn(observer(Arc::clone(core), publish).run());
+        let mut asked = Vec::new();
+        for number in 0..number {
+            observed.changed().await.unwrap();
+            asked.push(start.elapsed());
+            between(number);
+        }
+        task.abort();
+        asked
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_core_that_comes_is_asked_in_a_hurry_until_it_serves() {
+        let core = Arc::new(FakeCore::default());
+        let mut opening = serving();
+        opening.process.as_mut().unwrap().set_phase(Phase::Opening);
+        let gone = CoreError::Gone(io::ErrorKind::NotFound);
+        core.will_observe([
+            Err(gone.clone()),
+            Err(gone),
+            Ok(opening),
+            Ok(serving()),
+            Ok(serving()),
+        ]);
+        let asked = questions(&core, 5, |_| {}).await;
+        assert_eq!(asked, [Duration::ZERO, HURRY, HURRY * 2, HURRY * 3, HURRY * 3 + SECOND]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_ends_is_asked_about_at_once_and_not_in_a_loop() {
+        let core = Arc::new(FakeCore::default());
+        let broken = CoreError::Broken("reset".to_owned());
+        core.will_observe([Ok(serving()), Err(broken.clone()), Err(broken), Ok(serving())]);
+        let asked = questions(&core, 4, |number| {
+            if number < 2 {
+                core.hang_up();
+            }
+        });
+        assert_eq!(asked.await, [Duration::ZERO, HURRY, HURRY * 2, HURRY * 2 + SECOND]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ use tonic::body::Body;
 
 use super::Context;
 use super::etcd::maintenance::API_VERSION;
+use super::process_metrics::ProcessMetrics;
 use super::router::RPCS;
 use crate::replica::Role;
 
@@ -111,7 +112,7 @@ impl Metrics {
     #[expect(clippy::too_many_lines, reason = "a list of metrics")]
     pub fn new(is_extensive: bool, member_id: u64) -> Registered<Arc<Self>> {
         let registry = Registry::new();
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        registry.register(Box::new(ProcessMetrics::new()?))?;
         let build = labelled_gauge(
             &registry,
             "metastore_build_info",

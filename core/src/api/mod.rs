@@ -10,6 +10,7 @@ pub mod etcd;
 pub mod http;
 pub mod message_limit;
 pub mod metrics;
+mod process_metrics;
 pub mod reply_body;
 pub mod router;
 pub mod rpc;

@@ -79,7 +79,12 @@ fn environment() -> impl Strategy<Value = Vec<(OsString, OsString)>> {
 fn assert_complete(finding: &Finding) {
     assert!(finding.variable.starts_with("METASTORE_") || finding.variable.starts_with("ETCD_"));
     assert!(!finding.reason.is_empty() && !finding.remedy.is_empty(), "{finding:?}");
-    assert!(!finding.to_string().contains('\n'), "one line: {finding}");
+    assert_harmless(&finding.to_string());
+}
+
+/// One line that steers no terminal.
+fn assert_harmless(line: &str) {
+    assert!(!line.contains(char::is_control), "{line:?}");
 }
 
 proptest! {
@@ -112,6 +117,20 @@ proptest! {
         prop_assert!(!said.contains(SECRET), "{}", said);
         let count = found.mistakes.len() + found.warnings.len();
         prop_assert!(count == 1 || name.contains("_SERVICE_"), "{}", name);
+    }
+
+    #[test]
+    fn whatever_is_given_steers_no_terminal(
+        stranger in "METASTORE_(?s:.){0,10}",
+        known in name(),
+        text in "(?s:.){0,10}",
+    ) {
+        let vars = [(OsString::from(stranger), OsString::from(&text)), (known, text.into())];
+        let Review { settings, mistakes, warnings } = review(vars, |_| Ok(String::new()));
+        for finding in mistakes.iter().chain(&warnings) {
+            assert_harmless(&finding.to_string());
+        }
+        settings.effective.iter().for_each(|line| assert_harmless(&line.to_string()));
     }
 
     #[test]

@@ -15,16 +15,20 @@ where it is started first, core does not start on what is wrong.
 * `--explain` prints every variable too, with the value in force and where it comes from (`default`,
   `environment` or `file`). Secrets are `***`, and what might be one is not printed at all.
 * `--format json` prints one object: `valid`, `errors` and `warnings` (lists of `variable`, `value`,
-  `reason`, `remedy`), `core` (its `state`: `absent`, `silent` or `answers`, and its own `warnings`), and
-  with `--explain` the list `settings` (`variable`, `value`, `source`, `at_run_time`). A value that is
-  empty, or must not be printed, is `null`. Keys are only ever added.
+  `reason`, `remedy`), `core` (its `state`: `absent`, `silent`, `answers`, or `unknown` where its socket
+  may not be used; and its own `warnings`), and with `--explain` the list `settings` (`variable`,
+  `value`, `source`, `at_run_time`). A value that is empty, or must not be printed, is `null`. Keys are
+  only ever added.
+* Users and passwords in URLs are refused, and shown as `http://…@host:port`. Control characters are
+  shown as `\\u{1b}`.
 
 What is wrong with the environment is always an error. What is wrong with the machine (the directory
-cannot be written or is below `/run`, the quota does not fit on the volume, a port is taken, there is
-no directory for the admin socket) is one only while no core is there: beside a core that runs it is a
-warning. What each container has for itself core finds out when it starts, and says among its
-warnings: too few open files, too little memory for `METASTORE_BLOCK_CACHE_BYTES`, less than a
-processor, a disk whose synced writes take longer than 10ms.
+cannot be written, is below `/run` or `/proc`, or is a link that leads nowhere, the quota does not fit
+on the volume, a port is taken, there is no directory for the admin socket) is one only while no core
+is there: beside a core that takes calls on its socket it is a warning. What each container has for
+itself core finds out when it starts, and says among its warnings: too few open files, too little
+memory for `METASTORE_BLOCK_CACHE_BYTES`, less than a processor, a disk whose synced writes take longer
+than 10ms.
 ";
 
 const INTRODUCTION: &str = "\

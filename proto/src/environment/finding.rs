@@ -5,16 +5,23 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// One thing that somebody should change. Prints as a line.
+use super::shown::{self, harmless};
+use super::table::{Kind, Variable};
+
+/// One thing that somebody should change. Prints as a line; neither that nor its JSON steers a
+/// terminal, whatever the environment holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The variable that it is about; for a limit of the machine the limit's own name.
+    #[serde(serialize_with = "shown::serialize")]
     pub variable: String,
     /// What is in force; `None` where nothing is, or where it must not be printed.
     pub value: Option<Given>,
     /// What is wrong with it.
+    #[serde(serialize_with = "shown::serialize")]
     pub reason: String,
     /// What to do instead.
+    #[serde(serialize_with = "shown::serialize")]
     pub remedy: String,
 }
 
@@ -24,7 +31,7 @@ pub type Mistake = Finding;
 /// Something that an operator should know, and that does not keep a process from starting.
 pub type Warning = Finding;
 
-/// A value as far as it may be printed.
+/// A value as far as it may be printed: without the user and the password of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {
     Text(String),
@@ -48,7 +55,15 @@ impl Finding {
 }
 
 impl Given {
-    /// The text, or what stands for a secret.
+    /// What may be printed of this variable's text.
+    pub(super) fn of(variable: &Variable, text: &str) -> Self {
+        if variable.kind == Kind::Secret {
+            return Self::Secret;
+        }
+        Self::Text(shown::without_users(variable, text))
+    }
+
+    /// The text, or what stands for a secret. As it was given: for a terminal there is [`harmless`].
     pub fn as_str(&self) -> &str {
         match self {
             Self::Text(text) => text,
@@ -59,8 +74,9 @@ impl Given {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { variable, value, reason, remedy } = self;
-        match value {
+        let [variable, reason, remedy] =
+            [&self.variable, &self.reason, &self.remedy].map(|text| harmless(text));
+        match &self.value {
             Some(value) => write!(f, "{variable}={value}: {reason}; {remedy}"),
             None => write!(f, "{variable}: {reason}; {remedy}"),
         }
@@ -78,6 +94,6 @@ impl fmt::Display for Given {
 
 impl Serialize for Given {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+        shown::serialize(self.as_str(), serializer)
     }
 }

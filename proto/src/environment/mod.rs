@@ -13,6 +13,7 @@ mod finding;
 mod parse;
 mod read;
 mod settings;
+mod shown;
 mod strangers;
 mod table;
 mod urls;
@@ -27,6 +28,7 @@ pub use settings::{
     MetricsDetail, RaftSettings, ReadinessMode, Settings, Share, SidecarSettings, StoreSettings,
     WatchSettings,
 };
+pub use shown::harmless;
 pub use table::{Kind, Process, Standing, TABLE, Variable};
 
 #[cfg(test)]

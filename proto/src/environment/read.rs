@@ -6,8 +6,9 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use super::shown::harmless;
 use super::strangers::{ETCD_PREFIX, Stranger, stranger};
-use super::table::{Fields, Kind, PREFIX, Standing, TABLE, Texts, Variable};
+use super::table::{Fields, PREFIX, Standing, TABLE, Texts, Variable};
 use super::{Finding, Given, Mistake, Settings, Warning, advice, check};
 
 const ENV_FILE: &str = "METASTORE_ENV_FILE";
@@ -96,18 +97,14 @@ impl Effective {
 
     /// The text, as far as it may be printed; `None` where there is none.
     pub fn given(&self) -> Option<Given> {
-        match self.variable.kind {
-            _ if self.text.is_empty() => None,
-            Kind::Secret => Some(Given::Secret),
-            _ => Some(Given::Text(self.text.clone())),
-        }
+        (!self.text.is_empty()).then(|| Given::of(self.variable, &self.text))
     }
 }
 
 impl fmt::Display for Effective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let given = self.given();
-        let text = given.as_ref().map_or("", Given::as_str);
+        let text = harmless(given.as_ref().map_or("", Given::as_str));
         write!(f, "{}={text} ({})", self.variable.name, self.source.as_str())
     }
 }

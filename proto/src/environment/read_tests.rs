@@ -1,7 +1,7 @@
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use super::super::{LogLevel, MemberSettings, MetricsDetail, SidecarSettings};
+use super::super::{Kind, LogLevel, MemberSettings, MetricsDetail, SidecarSettings};
 use super::*;
 
 type Outcome = Result<(Settings, Vec<Warning>), Vec<Mistake>>;
@@ -234,4 +234,42 @@ fn the_effective_values_say_where_they_come_from() {
     assert_eq!(lines[0], "METASTORE_NAME=a (environment)");
     assert!(lines.contains(&"METASTORE_METRICS=extensive (file)".to_owned()));
     assert!(lines.contains(&"METASTORE_MAX_TXN_OPS=128 (default)".to_owned()));
+}
+
+#[test]
+fn the_password_of_a_url_is_never_said() {
+    let url = "http://user:hunter2@0.0.0.0:2379";
+    let member = format!("default={url}");
+    for (name, text) in [
+        ("METASTORE_LISTEN_CLIENT_URLS", url),
+        ("METASTORE_ADVERTISE_CLIENT_URLS", url),
+        ("METASTORE_INITIAL_ADVERTISE_PEER_URLS", url),
+        ("METASTORE_INITIAL_CLUSTER", &member),
+        ("METASTORE_SIDECAR_LISTEN", "user:hunter2@0.0.0.0:2381"),
+    ] {
+        let found = review(owned(&[(name, text)]), |_| unreachable!("no file is named"));
+        let [mistake] = &found.mistakes[..] else { panic!("{name}: {:?}", found.mistakes) };
+        assert_eq!(mistake.variable, name);
+        assert!(mistake.to_string().contains("…@0.0.0.0:23"), "{mistake}");
+        let lines: Vec<_> = found.settings.effective.iter().map(ToString::to_string).collect();
+        let given: Vec<_> = found.settings.effective.iter().map(Effective::given).collect();
+        let said = format!("{mistake:?} {mistake} {lines:?} {given:?} {:?}", found.warnings);
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn what_a_hostile_variable_says_stays_on_its_line() {
+    let vars = [("METASTORE_\u{1b}[2J\nerror: x", "1"), ("METASTORE_NAME", "a,\u{1b}[2J\u{9b}2J")];
+    assert_eq!(
+        mistakes(&vars),
+        [
+            "METASTORE_\\u{1b}[2J\\nerror: x: there is no such variable; remove it",
+            "METASTORE_NAME=\"a,\\u{1b}[2J\\u{9b}2J\": a name stands in lists of name=url; \
+             write it without commas and equals signs",
+        ]
+    );
+    let found = review(owned(&vars), |_| unreachable!("no file is named"));
+    let line = found.settings.effective[0].to_string();
+    assert_eq!(line, "METASTORE_NAME=a,\\u{1b}[2J\\u{9b}2J (environment)");
 }

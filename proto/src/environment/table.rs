@@ -158,13 +158,9 @@ impl Field {
 
     /// Something about the value in force.
     pub(super) fn finding(&self, reason: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        let value = match self.variable.kind {
-            Kind::Secret => Given::Secret,
-            _ => Given::Text(self.text().to_owned()),
-        };
         Finding {
             variable: self.variable.name.to_owned(),
-            value: Some(value),
+            value: Some(Given::of(&self.variable, self.text())),
             reason: reason.into(),
             remedy: remedy.into(),
         }
@@ -354,10 +350,12 @@ variables! {
         "Free part of the volume, in bytes or inodes, below which there is a warning."
 
         disk_low_free "METASTORE_DISK_LOW_FREE" Sidecar Share = "10%"
-        "Free part below which the alarm is raised: writes are refused, reads and deletes are not."
+        "Free part below which the alarm is raised: writes are refused, reads and deletes are not. \
+        Core reads it at its start: making its ballast must not make the disk low."
 
         disk_clear_free "METASTORE_DISK_CLEAR_FREE" Sidecar Share = "15%"
-        "Free part above which the sidecar clears an alarm that was raised for the disk."
+        "Free part above which the sidecar clears an alarm that was raised for the disk. The volume \
+        must also have what core by itself keeps free: 128MiB, or 40 % of a small one."
 
         disk_clear_after "METASTORE_DISK_CLEAR_AFTER" Sidecar Duration = "60s"
         "How long there must be so much space before that."

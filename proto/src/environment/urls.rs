@@ -73,6 +73,10 @@ pub(super) struct Url {
 fn url(text: &str) -> Parsed<Url> {
     let refused =
         || refusal("not the URL of a host and a port", "write for example http://localhost:2379");
+    if text.contains('@') {
+        let reason = "a URL with a user or a password, which is no secret here";
+        return Err(refusal(reason, "write http://host:port: there are no users yet"));
+    }
     let (scheme, rest) = text.split_once("://").ok_or_else(refused)?;
     if scheme.eq_ignore_ascii_case("https") {
         return Err(refusal("TLS is not supported yet", "write http://host:port"));

@@ -16,7 +16,6 @@ fn a_url_that_is_not_a_host_and_a_port_is_refused() {
         "http://a:70000",
         "http://a:+1",
         "http://a:1/path",
-        "http://user@a:1",
         "http://::1:2379",
         "http://[a]:1",
         "http://[::1",
@@ -59,4 +58,14 @@ fn members_are_names_with_urls() {
     assert_eq!(parsed.len(), 3);
     assert_eq!(parsed[1], ("a".to_owned(), "http://h:2".to_owned()));
     assert!(members("http://h:1").is_err());
+}
+
+#[test]
+fn users_and_passwords_are_refused_by_name() {
+    for text in ["http://user:secret@0.0.0.0:1", "http://user@a:1", "https://u:p@a:1", "u:p@a:1"] {
+        let refused = advertised_urls(text).unwrap_err();
+        assert!(refused.reason.starts_with("a URL with a user"), "{text}: {refused:?}");
+        assert_eq!(listen_urls(text).unwrap_err(), refused);
+        assert_eq!(members(&format!("a={text}")).unwrap_err(), refused);
+    }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access as Wish, StatVfsMountFlags, access, statfs, statvfs};
+use rustix::io::Errno;
 
 use crate::disk::{Volume, measure};
 
@@ -32,6 +33,8 @@ pub struct Place {
     pub path: PathBuf,
     /// Itself, or the nearest above it that exists.
     pub nearest: PathBuf,
+    /// A link on the way to it that leads nowhere. Nobody can make a directory there.
+    pub broken_link: Option<PathBuf>,
     pub nearest_is_directory: bool,
     /// Permission bits of `nearest`.
     pub mode: u32,
@@ -62,6 +65,8 @@ pub enum Kind {
     Remote(&'static str),
     /// The writable layer of a container.
     Layer,
+    /// What the kernel shows of itself: it keeps no files.
+    Kernel(&'static str),
 }
 
 /// Looks at the data directory and at the place of the admin socket.
@@ -87,13 +92,24 @@ fn place(path: &Path) -> Place {
     let rest = absolute.strip_prefix(existing).unwrap_or(Path::new(""));
     let path = if rest.as_os_str().is_empty() { nearest.clone() } else { nearest.join(rest) };
     let metadata = fs::metadata(&nearest);
+    let missing = rest.iter().next().map(|name| existing.join(name));
     Place {
         path,
+        broken_link: missing.filter(|missing| is_broken_link(missing)),
         nearest_is_directory: metadata.as_ref().is_ok_and(fs::Metadata::is_dir),
         mode: metadata.map_or(0, |metadata| metadata.permissions().mode() & 0o7777),
         access: access_to(&nearest),
         nearest,
     }
+}
+
+/// Where it leads may be hidden from this user, which says nothing of core's.
+fn is_broken_link(path: &Path) -> bool {
+    let leads_nowhere = |error: &io::Error| {
+        let code = error.raw_os_error();
+        [Errno::NOENT, Errno::LOOP].iter().any(|errno| code == Some(errno.raw_os_error()))
+    };
+    fs::symlink_metadata(path).is_ok() && fs::metadata(path).is_err_and(|it| leads_nowhere(&it))
 }
 
 /// The mount comes first: below a read-only one the kernel may name either reason.
@@ -109,9 +125,20 @@ fn access_to(path: &Path) -> Access {
     }
 }
 
-/// By the numbers of statfs(2).
+/// By the numbers of statfs(2) and of linux/magic.h.
 fn kind(magic: u64) -> Option<Kind> {
     match magic & 0xffff_ffff {
+        0x9fa0 => Some(Kind::Kernel("proc")),
+        0x6265_6572 => Some(Kind::Kernel("sysfs")),
+        0x0027_e0eb | 0x6367_7270 => Some(Kind::Kernel("cgroup")),
+        0x1cd1 => Some(Kind::Kernel("devpts")),
+        0x1980_0202 => Some(Kind::Kernel("mqueue")),
+        0x6462_6720 => Some(Kind::Kernel("debugfs")),
+        0x7472_6163 => Some(Kind::Kernel("tracefs")),
+        0x7363_6673 => Some(Kind::Kernel("securityfs")),
+        0x6265_6570 => Some(Kind::Kernel("configfs")),
+        0xcafe_4a11 => Some(Kind::Kernel("bpf")),
+        0x9584_58f6 => Some(Kind::Kernel("hugetlbfs")),
         0x0102_1994 => Some(Kind::Memory("tmpfs")),
         0x8584_58f6 => Some(Kind::Memory("ramfs")),
         0x6969 => Some(Kind::Remote("NFS")),
@@ -146,6 +173,36 @@ mod tests {
         std::os::unix::fs::symlink(&root, root.join("link")).unwrap();
         assert_eq!(place(&root.join("link/data")).path, root.join("data"));
         assert_eq!(place(&root.join("link")).path, root);
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(directory.path()).unwrap();
+        let link = |to: &str, name: &str| {
+            std::os::unix::fs::symlink(to, root.join(name)).unwrap();
+            root.join(name)
+        };
+        let (dangling, circle) = (link("nowhere", "dangling"), link("circle", "circle"));
+        for (path, broken) in [
+            (dangling.clone(), Some(&dangling)),
+            (dangling.join("data"), Some(&dangling)),
+            (circle.clone(), Some(&circle)),
+            (link(".", "sound").join("data"), None),
+            (root.join("nowhere/data"), None),
+        ] {
+            let found = place(&path);
+            assert_eq!(found.broken_link.as_ref(), broken, "{}", path.display());
+            assert_eq!((found.nearest, found.nearest_is_directory), (root.clone(), true));
+        }
+    }
+
+    #[test]
+    fn what_is_below_proc_is_the_kernels() {
+        let socket = Path::new("/nowhere/admin.sock");
+        for path in ["/proc", "/proc/metastore"] {
+            assert_eq!(look(Path::new(path), socket).kind, Some(Kind::Kernel("proc")), "{path}");
+        }
     }
 
     #[test]

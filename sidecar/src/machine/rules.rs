@@ -1,5 +1,7 @@
 //! What is wrong with a machine. Pure.
 
+use std::path::Path;
+
 use metastore_proto::environment::{Settings, Share};
 
 use super::Found;
@@ -13,6 +15,40 @@ const DATA: &str = "METASTORE_DATA_DIR";
 const SOCKET: &str = "METASTORE_ADMIN_SOCKET";
 const QUOTA: &str = "METASTORE_QUOTA_BACKEND_BYTES";
 const CAPACITY: &str = "METASTORE_DISK_CAPACITY_BYTES";
+/// Directories of the whole host. Who may use them is not for us to say.
+const OF_THE_HOST: [&str; 31] = [
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/dev/shm",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/usr/local",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/local",
+    "/var/log",
+    "/var/mail",
+    "/var/opt",
+    "/var/spool",
+    "/var/tmp",
+];
 /// The store's files, with plenty of room for those that are being rewritten.
 const INODES_MIN: u64 = 10_000;
 
@@ -65,26 +101,49 @@ fn data_can_be_written(files: &Files, settings: &Settings, found: &mut Found) {
 
 fn can_be_written(place: &Place, variable: &str, settings: &Settings, found: &mut Found) {
     let nearest = place.nearest.display();
-    if !place.nearest_is_directory {
+    if let Some(link) = &place.broken_link {
+        let reason = format!("{} is a link that leads nowhere", link.display());
+        let remedy = "make the directory that it points to, or write another path";
+        found.errors.push(settings.finding(variable, reason, remedy));
+    } else if !place.nearest_is_directory {
         let reason = format!("{nearest} is not a directory");
         let remedy = "write the path of a directory, or of one that can be made";
         found.errors.push(settings.finding(variable, reason, remedy));
     } else if place.access == Access::Denied {
         let verb = if place.exists() { "write to" } else { "make it in" };
         let reason = format!("this user may not {verb} {nearest}");
-        let remedy = format!(
+        found.errors.push(settings.finding(variable, reason, access_for_core(place)));
+    }
+}
+
+fn access_for_core(place: &Place) -> String {
+    let (path, nearest) = (place.path.display(), place.nearest.display());
+    match (is_of_the_host(&place.nearest), place.exists()) {
+        (false, _) => format!(
             "give {nearest} to the user of core (in a pod: fsGroup); if that is another user, mount it \
              read-only in the sidecar"
-        );
-        found.errors.push(settings.finding(variable, reason, remedy));
+        ),
+        (true, false) => format!("make {path}, and give it to the user of core"),
+        (true, true) => OWN_DIRECTORY.to_owned(),
     }
+}
+
+const OWN_DIRECTORY: &str =
+    "write the path of a directory that nobody else uses, for example /var/lib/metastore";
+
+fn is_of_the_host(path: &Path) -> bool {
+    OF_THE_HOST.iter().any(|it| path == Path::new(it))
 }
 
 fn data_is_private(files: &Files, settings: &Settings, found: &mut Found) {
     let data = &files.data;
-    if data.exists() && data.nearest_is_directory && data.mode & 0o007 != 0 {
+    let is_kept = data.exists() && data.nearest_is_directory && !is_of_the_kernel(files);
+    if is_kept && data.mode & 0o007 != 0 {
         let reason = format!("every user of the host may look into it (mode {:o})", data.mode);
-        let remedy = format!("chmod o= {}", data.path.display());
+        let remedy = match is_of_the_host(&data.path) {
+            true => OWN_DIRECTORY.to_owned(),
+            false => format!("chmod o= {}", data.path.display()),
+        };
         found.warnings.push(settings.finding(DATA, reason, remedy));
     }
 }
@@ -96,9 +155,18 @@ fn data_outlives_the_machine(files: &Files, settings: &Settings, found: &mut Fou
     }
 }
 
+fn is_of_the_kernel(files: &Files) -> bool {
+    matches!(files.kind, Some(Kind::Kernel(_)))
+}
+
 fn data_on_a_disk(files: &Files, settings: &Settings, found: &mut Found) {
+    const REMEDY: &str = "write a path on a volume of a disk";
     let reason = match files.kind {
         None => return,
+        Some(Kind::Kernel(name)) => {
+            let reason = format!("it is on {name}, where the kernel keeps no files");
+            return found.errors.push(settings.finding(DATA, reason, REMEDY));
+        }
         Some(Kind::Memory(name)) => {
             format!("it is on {name}: the data is in memory, and gone with it")
         }
@@ -109,7 +177,7 @@ fn data_on_a_disk(files: &Files, settings: &Settings, found: &mut Found) {
             "it is in the container's own layer: the data is gone with the container".to_owned()
         }
     };
-    found.warnings.push(settings.finding(DATA, reason, "write a path on a volume of a disk"));
+    found.warnings.push(settings.finding(DATA, reason, REMEDY));
 }
 
 fn socket_fits(files: &Files, settings: &Settings, found: &mut Found) {

@@ -19,6 +19,7 @@ fn place(path: &str) -> Place {
     Place {
         path: PathBuf::from(path),
         nearest: PathBuf::from(path),
+        broken_link: None,
         nearest_is_directory: true,
         mode: 0o750,
         access: Access::Allowed,
@@ -72,6 +73,25 @@ const ROWS: &[Row] = &[
         Error,
         DATA,
         "may not make it in /var",
+    ),
+    (
+        "a broken link",
+        |it| {
+            it.data.nearest = PathBuf::from("/var/lib");
+            it.data.broken_link = Some(it.data.path.clone());
+        },
+        &[],
+        Error,
+        DATA,
+        "/var/lib/metastore is a link that leads nowhere",
+    ),
+    (
+        "proc",
+        |it| it.kind = Some(Kind::Kernel("proc")),
+        &[],
+        Error,
+        DATA,
+        "on proc, where the kernel",
     ),
     ("everybody", |it| it.data.mode = 0o755, &[], Warning, DATA, "every user of the host"),
     ("below /run", |it| it.data = place("/run/data"), &[], Error, DATA, "below /run is gone"),
@@ -254,4 +274,30 @@ fn what_rests_on_a_mistake_is_left_out() {
     let variables: Vec<_> =
         found.without_those_of(&[mistake]).errors.into_iter().map(|it| it.variable).collect();
     assert_eq!(variables, [DATA]);
+}
+
+#[test]
+fn nobody_is_told_to_change_a_directory_of_the_host() {
+    for path in ["/", "/tmp", "/var/lib"] {
+        let remedies = |access, below: &str| {
+            let mut files = files();
+            files.data = Place { mode: 0o1777, access, ..place(path) };
+            files.data.path = files.data.path.join(below);
+            let Found { errors, warnings } = judged(files, &[]);
+            let remedies = errors.into_iter().chain(warnings).map(|it| it.remedy);
+            remedies.collect::<Vec<_>>()
+        };
+        let own = "write the path of a directory that nobody else uses, for example ";
+        assert!(remedies(Access::Allowed, "").concat().starts_with(own), "{path}");
+        let denied = remedies(Access::Denied, "");
+        assert_eq!(denied.len(), 2, "{path}: {denied:?}");
+        assert!(denied.iter().all(|remedy| remedy.starts_with(own)), "{path}: {denied:?}");
+        let made = remedies(Access::Denied, "metastore").concat();
+        let expected =
+            format!("make {}, and give it", PathBuf::from(path).join("metastore").display());
+        assert!(made.starts_with(&expected), "{path}: {made}");
+    }
+    let mut own = files();
+    own.data.mode = 0o755;
+    assert_eq!(judged(own, &[]).warnings[0].remedy, "chmod o= /var/lib/metastore");
 }

@@ -3,7 +3,7 @@
 //!
 //! A mistake of the environment is always an error. What concerns the machine is one only while no
 //! core is there: a core that runs has shown that it can, and its sidecar must not stay away because
-//! of a port that core itself holds.
+//! of a port that core itself holds. A socket alone shows no core: it may have been left behind.
 
 pub mod command;
 pub mod core;
@@ -42,8 +42,9 @@ fn judge(review: Review, facts: &Facts, core: CoreState) -> Report {
     let Review { settings, mistakes, warnings } = review;
     let machine = rules::judge(facts, &settings).without_those_of(&mistakes);
     let machine = if core.is_there() { machine.softened() } else { machine };
+    let unknown = core.warning(&settings).into_iter().collect();
     let errors = [mistakes, machine.errors].concat();
-    let warnings = [warnings, machine.warnings].concat();
+    let warnings = [warnings, machine.warnings, unknown].concat();
     Report { settings, core, errors, warnings }
 }
 
@@ -52,8 +53,10 @@ fn judge(review: Review, facts: &Facts, core: CoreState) -> Report {
 pub async fn at_start(settings: &Settings, known: &[Warning]) -> Result<Vec<String>, Vec<Finding>> {
     let facts = Facts::gather(settings, Look::AtStart).await;
     let Found { errors, warnings } = rules::judge(&facts, settings);
-    if !errors.is_empty() && !comes_up(settings).await {
-        return Err(errors);
+    if !errors.is_empty()
+        && let Err(core) = comes_up(settings).await
+    {
+        return Err(errors.into_iter().chain(core.warning(settings)).collect());
     }
     let known = known.iter().filter(|it| is_for_the_sidecar(it));
     Ok(known.chain(&errors).chain(&warnings).map(Finding::to_string).collect())
@@ -65,14 +68,16 @@ pub fn is_for_the_sidecar(warning: &Warning) -> bool {
     variable.is_none_or(|variable| variable.process.concerns(Process::Sidecar))
 }
 
-async fn comes_up(settings: &Settings) -> bool {
+/// Or what is there instead, after a while.
+async fn comes_up(settings: &Settings) -> Result<(), CoreState> {
     let given_up = Instant::now() + PATIENCE;
     loop {
-        if core::ask(&settings.admin.socket).await.is_there() {
-            return true;
+        let core = core::ask(&settings.admin.socket).await;
+        if core.is_there() {
+            return Ok(());
         }
         if Instant::now() >= given_up {
-            return false;
+            return Err(core);
         }
         sleep(PAUSE).await;
     }

@@ -1,9 +1,9 @@
 //! A report as text and as JSON. Secrets never get here: what is printed of a value is decided
-//! where it is read.
+//! where it is read. Findings print as what steers no terminal; what core says is made so here.
 
 use std::fmt::Write;
 
-use metastore_proto::environment::{Effective, Finding, Given};
+use metastore_proto::environment::{Effective, Finding, Given, harmless};
 use serde::Serialize;
 
 use super::Report;
@@ -33,11 +33,14 @@ pub fn text(report: &Report, extent: Extent) -> String {
         text += &format!("warning: {warning}\n");
     }
     match &report.core {
-        CoreState::Absent => {}
-        CoreState::Silent(reason) => text += &format!("core does not answer: {reason}\n"),
+        // Why it is unknown is a warning.
+        CoreState::Absent | CoreState::Unknown(_) => {}
+        CoreState::Silent(reason) => {
+            text += &format!("core does not answer: {}\n", harmless(reason));
+        }
         CoreState::Answers(warnings) => {
             for warning in warnings {
-                text += &format!("core warns: {warning}\n");
+                text += &format!("core warns: {}\n", harmless(warning));
             }
         }
     }
@@ -55,8 +58,8 @@ fn counted(number: usize, what: &str) -> String {
 /// For programs; `docs/configuration.md` has the form. Keys are only ever added.
 pub fn json(report: &Report, extent: Extent) -> String {
     let warnings = match &report.core {
-        CoreState::Answers(warnings) => warnings.as_slice(),
-        CoreState::Absent | CoreState::Silent(_) => &[],
+        CoreState::Answers(warnings) => warnings.iter().map(|it| harmless(it)).collect(),
+        CoreState::Absent | CoreState::Unknown(_) | CoreState::Silent(_) => Vec::new(),
     };
     let settings = match extent {
         Extent::Everything => Some(report.settings.effective.iter().map(Setting::from).collect()),
@@ -78,15 +81,15 @@ struct Document<'r> {
     valid: bool,
     errors: &'r [Finding],
     warnings: &'r [Finding],
-    core: Core<'r>,
+    core: Core,
     #[serde(skip_serializing_if = "Option::is_none")]
     settings: Option<Vec<Setting>>,
 }
 
 #[derive(Serialize)]
-struct Core<'r> {
+struct Core {
     state: &'static str,
-    warnings: &'r [String],
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize)]

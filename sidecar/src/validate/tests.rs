@@ -30,6 +30,7 @@ fn counts(report: &Report) -> (usize, usize) {
 fn the_machine_counts_only_while_no_core_is_there() {
     let judged = |core| counts(&judge(reviewed(&[]), &machine(), core));
     assert_eq!(judged(CoreState::Absent), (1, 1));
+    assert_eq!(judged(CoreState::Unknown("denied".to_owned())), (1, 2), "and that it is unknown");
     assert_eq!(judged(CoreState::Answers(Vec::new())), (0, 2));
     assert_eq!(judged(CoreState::Silent("no answer".to_owned())), (0, 2), "it holds the port");
 }
@@ -137,4 +138,22 @@ fn the_text_ends_with_what_it_comes_to() {
           port of http://localhost:2379; end it, or write another port"
     ));
     assert_eq!(lines.last(), Some(&"1 error, 1 warning"));
+}
+
+#[test]
+fn nothing_that_is_printed_steers_a_terminal() {
+    const HOSTILE: &str = "METASTORE_\u{1b}[2J\u{9b}\nX";
+    let vars = [(HOSTILE, "1"), ("METASTORE_NAME", "\u{1b}[2J\u{7f}")];
+    let core = CoreState::Answers(vec![HOSTILE.to_owned()]);
+    let said = judge(reviewed(&vars), &machine(), core);
+    let silent = judge(reviewed(&vars), &machine(), CoreState::Silent(HOSTILE.to_owned()));
+    for report in [said, silent] {
+        for text in [
+            print::text(&report, print::Extent::Everything),
+            print::json(&report, print::Extent::Everything),
+        ] {
+            assert!(!text.contains(|it: char| it.is_control() && it != '\n'), "{text:?}");
+            assert!(text.contains("\\u{1b}[2J"), "{text}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use metastore_proto::environment::{self, Mistake, Settings, Source, Warning};
+use metastore_proto::environment::{self, Mistake, Settings, Warning};
 
 const SECRET: &str = "hunter2";
 type Variables = Vec<(OsString, OsString)>;
@@ -44,19 +44,17 @@ fn variables(lines: &[u8]) -> Variables {
     pairs.map(|(name, value)| (OsString::from_vec(name), OsString::from_vec(value))).collect()
 }
 
-/// The lines that tell what is in force, taken for an environment, mean the same.
+/// The texts in force, taken for an environment, mean the same. A line that shows one may be printed
+/// anywhere.
 fn reads_back(settings: &Settings) {
     let variables = settings.effective.iter().map(|effective| {
+        let (name, source) = (effective.variable.name, effective.source.as_str());
         let line = effective.to_string();
-        let source = match effective.source {
-            Source::Default => " (default)",
-            Source::Process => " (environment)",
-            Source::File => " (file)",
-        };
-        let assignment = line.strip_suffix(source).expect("a line ends with its source");
-        let (name, value) = assignment.split_once('=').expect("a line is NAME=VALUE");
-        assert_eq!(name, effective.variable.name);
-        (OsString::from(name), OsString::from(value))
+        assert!(line.starts_with(&format!("{name}=")), "a line is NAME=VALUE: {line}");
+        assert!(line.ends_with(&format!(" ({source})")), "a line ends with its source: {line}");
+        assert!(!line.contains(char::is_control), "a line steers the terminal: {line:?}");
+        let text = effective.given().map_or(String::new(), |given| given.as_str().to_owned());
+        (OsString::from(name), OsString::from(text))
     });
     let again = environment::read(variables.collect::<Vec<_>>(), |_| Ok(String::new()));
     let (again, _warnings) = again.expect("what is in force is valid");

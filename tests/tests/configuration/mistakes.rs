@@ -121,3 +121,52 @@ fn words_that_are_not_understood_are_refused() {
     assert_eq!(output.status.code(), EX_USAGE);
     assert!(String::from_utf8_lossy(&output.stderr).contains("validate [--explain]"));
 }
+
+/// A password where none can be, and names and values that would steer a terminal.
+const HOSTILE: [(&str, &str); 4] = [
+    ("METASTORE_LISTEN_CLIENT_URLS", "http://user:hunter2@0.0.0.0:2379"),
+    ("METASTORE_SIDECAR_LISTEN", "user:hunter2@0.0.0.0:2381"),
+    ("METASTORE_\u{1b}[2J\u{9b}\nerror: X", "1"),
+    ("METASTORE_NAME", "a,\u{1b}[2J"),
+];
+
+fn assert_harmless(said: &str) {
+    assert!(!said.contains("hunter2"), "{said}");
+    assert!(!said.contains(|letter: char| letter.is_control() && letter != '\n'), "{said:?}");
+}
+
+#[tokio::test]
+async fn no_program_prints_a_password_or_steers_the_terminal() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    let mut core = Core::launch_on(&data, &HOSTILE);
+    let mut sidecar = Sidecar::launch(&data, &HOSTILE);
+    for process in [core.process(), sidecar.process()] {
+        assert_eq!(process.ended().await.code(), EX_USAGE);
+        let said = process.output();
+        assert_harmless(&said);
+        assert!(said.contains("=\"http://…@0.0.0.0:2379\": a URL with a user"), "{said}");
+        assert!(said.contains("METASTORE_\\u{1b}[2J\\u{9b}\\nerror: X: there is no"), "{said}");
+    }
+    let variables = [&HOSTILE[..], &[("METASTORE_DATA_DIR", text(&data))]].concat();
+    for format in ["text", "json"] {
+        let (code, said) = validate(&["--explain", "--format", format], &variables);
+        assert_eq!(code, EX_USAGE);
+        assert_harmless(&said);
+        assert!(said.contains("http://…@0.0.0.0:2379"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_warned_of_steers_no_terminal_in_either_log() {
+    let hostile = ("ETCD_\u{1b}[2J\u{9b}\nX", "1");
+    for format in ["text", "json"] {
+        let variables = [hostile, ("METASTORE_LOG_FORMAT", format)];
+        let mut core = Core::start_with(&variables).await;
+        let mut sidecar = Sidecar::start(&core, &variables).await;
+        for said in [core.process().output(), sidecar.process().output()] {
+            assert_harmless(&said);
+            assert!(said.contains("variables of etcd are not read"), "{said}");
+        }
+    }
+}

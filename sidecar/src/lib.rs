@@ -27,6 +27,7 @@ pub mod core_metrics;
 pub mod disk;
 pub mod listen;
 pub mod metrics;
+pub mod places;
 pub mod reload;
 pub mod serve;
 pub mod telemetry;

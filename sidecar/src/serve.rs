@@ -1,19 +1,35 @@
 //! Serves HTTP/1.1, with a bound on everything a client could hold.
+//!
+//! A client may hold a place (see `places`) only until somebody else needs it, and a turn of the one
+//! thread only for one request: what it asks at once is answered in as many turns, with everybody
+//! else's requests in between.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request, Response};
+use http_body::{Frame, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpListener;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
+use tower::Service;
 use tracing::{debug, warn};
 
-/// Connections at a time; more wait in the kernel's queue.
+use crate::places::{Place, Places};
+
+/// Connections at a time. One more is accepted, and waits for the place of another.
 const CONNECTIONS_MAX: usize = 512;
 /// For a whole request head, and between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,11 +41,18 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs until dropped.
 pub async fn serve(listener: Arc<TcpListener>, router: Router) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    serve_in(Places::new(CONNECTIONS_MAX), listener, router).await;
+}
+
+async fn serve_in(places: Arc<Places>, listener: Arc<TcpListener>, router: Router) {
     loop {
-        let place = Arc::clone(&places).acquire_owned().await.expect("never closed");
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(connection(stream, router.clone(), place))),
+            Ok((stream, _)) => {
+                // Answers are small; waiting for more to send only delays them.
+                drop(stream.set_nodelay(true));
+                let place = Arc::new(places.take().await);
+                drop(tokio::spawn(connection(stream, router.clone(), place)));
+            }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 warn!(%error, "cannot accept");
@@ -44,50 +67,143 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn connection(stream: TcpStream, router: Router, place: OwnedSemaphorePermit) {
-    // Answers are small; waiting for more to send only delays them.
-    drop(stream.set_nodelay(true));
+async fn connection<T>(stream: T, router: Router, place: Arc<Place>)
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    if let Ok(Err(error)) = timeout(CONNECTION_AGE_MAX, served).await {
-        debug!(%error, "a connection failed");
+    let wire = TokioIo::new(Wire { stream, place: Arc::clone(&place) });
+    let requests = TowerToHyperService::new(Requests { router, place: Arc::clone(&place) });
+    let served = timeout(CONNECTION_AGE_MAX, builder.serve_connection(wire, requests));
+    tokio::select! {
+        // Whoever is told to leave takes no further request.
+        biased;
+        () = place.told_to_leave() => debug!("a connection gave its place to another"),
+        served = served => if let Ok(Err(error)) = served {
+            debug!(%error, "a connection failed");
+        }
     }
-    drop(place);
+}
+
+/// The requests of one connection.
+#[derive(Clone)]
+struct Requests {
+    router: Router,
+    place: Arc<Place>,
+}
+
+impl<B> Service<Request<B>> for Requests
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // So is a router.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Self { mut router, place } = self.clone();
+        place.asked();
+        Box::pin(async move {
+            // The next request of a connection may be there already; others have their turn first.
+            yield_now().await;
+            let Ok(mut response) = router.call(request).await;
+            if place.is_wanted() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response.map(|body| Answer { body, place }))
+        })
+    }
+}
+
+/// The body of an answer. It is dropped when all of it has been handed over.
+struct Answer {
+    body: Body,
+    place: Arc<Place>,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.place.answered();
+    }
+}
+
+/// A connection's bytes. It is flushed when all that was handed over is written.
+struct Wire<T> {
+    stream: T,
+    place: Arc<Place>,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if let Poll::Ready(Ok(())) = flushed {
+            self.place.written();
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-
-    async fn start() -> std::net::SocketAddr {
-        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, Router::new().route("/", get(|| async { "hello" }))));
-        address
-    }
-
-    #[tokio::test]
-    async fn answers_follow_each_other_on_one_connection() {
-        let mut stream = TcpStream::connect(start().await).await.unwrap();
-        for _ in 0..2 {
-            stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-            let mut answer = [0; 512];
-            let read = stream.read(&mut answer).await.unwrap();
-            let answer = String::from_utf8_lossy(answer.get(..read).unwrap()).into_owned();
-            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_says_nothing_is_let_go() {
-        let mut stream = TcpStream::connect(start().await).await.unwrap();
-        stream.write_all(b"GET / HT").await.unwrap();
-        let mut answer = Vec::new();
-        // The end of the stream, by the server.
-        drop(timeout(2 * HEAD_TIMEOUT, stream.read_to_end(&mut answer)).await.unwrap());
-    }
-}
+#[path = "serve_tests.rs"]
+mod tests;

@@ -6,6 +6,8 @@
 //! | `/report.json` | the same as JSON |
 //! | `/favicon.ico` | 204: the icon is in the page |
 //!
+//! Each is rendered once a second at most, however many ask.
+//!
 //! One document without outside resources, so that it can be saved and sent to a colleague. Its
 //! script fetches the document again and patches what differs: there is one renderer, and words
 //! and units are made in one place. Without a script the browser reloads it.
@@ -13,11 +15,11 @@
 mod chart;
 mod html;
 mod markup;
+mod memory;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use axum::Json;
-use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::header::{
     ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, VARY,
@@ -25,6 +27,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
@@ -33,32 +36,35 @@ use tokio::time::Instant;
 use crate::probes::Known;
 use crate::report::text::{Colour, render};
 use crate::report::{Facts, Report, compose};
+use memory::Memory;
 
 /// The routes, for the router of all endpoints.
 pub fn routes() -> Router<Known> {
     Router::new()
         .route("/", get(page))
         .route("/report.json", get(json))
+        .layer(Extension(Arc::<Memory>::default()))
         .route("/favicon.ico", get(StatusCode::NO_CONTENT))
 }
 
 async fn page(
     State(known): State<Known>,
+    Extension(memory): Extension<Arc<Memory>>,
     Query(pairs): Query<Vec<(String, String)>>,
     headers: HeaderMap,
 ) -> Response {
     let asked = pairs.iter().find(|(name, _)| name == "format").map(|(_, value)| value.as_str());
     let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match Form::of(asked, accepted) {
-        Some(form) => form.answer(&report(&known)),
+        Some(form) => form.answer(&known, &memory),
         None => {
             (StatusCode::BAD_REQUEST, "format: needs one of html, text, json\n").into_response()
         }
     }
 }
 
-async fn json(State(known): State<Known>) -> Response {
-    Form::Json.answer(&report(&known))
+async fn json(State(known): State<Known>, Extension(memory): Extension<Arc<Memory>>) -> Response {
+    Form::Json.answer(&known, &memory)
 }
 
 fn report(known: &Known) -> Report {
@@ -78,7 +84,7 @@ fn report(known: &Known) -> Report {
 }
 
 /// What an answer looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Form {
     Html,
     Text,
@@ -100,23 +106,27 @@ impl Form {
         }
     }
 
-    fn answer(self, report: &Report) -> Response {
+    fn answer(self, known: &Known, memory: &Memory) -> Response {
+        let body = memory.recall(self, || self.render(&report(known)));
+        let named = |kind| [(CONTENT_TYPE, kind), (VARY, "Accept")];
         match self {
             Self::Html => {
-                let security: [(HeaderName, &str); 3] = [
-                    (CONTENT_TYPE, "text/html; charset=utf-8"),
-                    (REFERRER_POLICY, "no-referrer"),
-                    (VARY, "Accept"),
-                ];
-                let policy = [(CONTENT_SECURITY_POLICY, POLICY.as_str())];
-                (security, policy, html::render(report)).into_response()
+                let security: [(HeaderName, &str); 2] =
+                    [(REFERRER_POLICY, "no-referrer"), (CONTENT_SECURITY_POLICY, POLICY.as_str())];
+                (named("text/html; charset=utf-8"), security, body).into_response()
             }
-            Self::Text => {
-                let text = render(report, Colour::Off);
-                let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (VARY, "Accept")];
-                (headers, text).into_response()
+            Self::Text => (named("text/plain; charset=utf-8"), body).into_response(),
+            Self::Json => (named("application/json"), body).into_response(),
+        }
+    }
+
+    fn render(self, report: &Report) -> Bytes {
+        match self {
+            Self::Html => html::render(report).into(),
+            Self::Text => render(report, Colour::Off).into(),
+            Self::Json => {
+                serde_json::to_vec(report).expect("texts and numbers can always be written").into()
             }
-            Self::Json => ([(VARY, "Accept")], Json(report)).into_response(),
         }
     }
 }

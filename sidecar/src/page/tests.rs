@@ -133,6 +133,22 @@ async fn others_get_text_or_json() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_crowd_shares_what_is_rendered_once_a_second() {
+    let router = probes::router(Sample::well().served());
+    let ask = async |path: &str| {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        response.into_body().collect().await.unwrap().to_bytes()
+    };
+    for paths in [["/?format=html", "/?format=html"], ["/?format=json", "/report.json"]] {
+        let first = ask(paths[0]).await;
+        assert_eq!(ask(paths[1]).await.as_ptr(), first.as_ptr(), "{paths:?}");
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert_ne!(ask(paths[1]).await.as_ptr(), first.as_ptr(), "{paths:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_requests() {
     for (method, path, expected) in [
         ("HEAD", "/", 200),

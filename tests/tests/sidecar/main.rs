@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod crowd;
 mod running;
 
 use std::time::Duration;

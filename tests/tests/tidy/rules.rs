@@ -51,7 +51,7 @@ pub(crate) const LAYERS: &[Layer] = &[
 
 /// Small modules at the top of core that every layer except `domain` may name. They name no layer
 /// but `domain` themselves.
-const LEAVES: &[&str] = &["clock", "metrics", "status"];
+const LEAVES: &[&str] = &["clock"];
 
 /// The consensus library's crates; only the layer `raft` may use them.
 const RAFT_CRATES: &[&str] = &["raft", "raft_proto"];

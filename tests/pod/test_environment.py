@@ -1,4 +1,4 @@
-"""The program's table of variables, the values and the templates say the same."""
+"""The program's table of variables and its limits, the values and the templates say the same."""
 
 import re
 
@@ -9,7 +9,8 @@ from helm import release
 from samples import another
 from values_yaml import CHART, read
 
-PAGE = (CHART.parents[1] / "docs" / "configuration.md").read_text()
+ROOT = CHART.parents[1]
+PAGE = (ROOT / "docs" / "configuration.md").read_text()
 CHARTS = yaml.safe_load((CHART / "files" / "environment.yaml").read_text())
 VALUES = {value.name: value for value in read()}
 ROWS = {name: row for name, row in CHARTS["variables"].items() if "value" in row}
@@ -47,6 +48,46 @@ def test_a_variable_is_in_the_file_exactly_where_the_sidecar_takes_it_over():
         assert page_rows()[name][0] == "Sidecar", f"{name}: core would not hear of it"
 
 
+def test_core_has_what_it_reads_of_the_sidecars_settings():
+    source = "".join(path.read_text() for path in sorted((ROOT / "core" / "src").rglob("*.rs")))
+    # The mode is asked for by `probe ready` only, which is no probe of the chart's.
+    assert set(re.findall(r"settings\.sidecar\.([a-z_.]+[a-z_])", source)) == {"listen", "disk.low.bytes_of", "health.readiness_mode"}
+    marks = {f"METASTORE_DISK_{mark}_FREE" for mark in ("WARN", "LOW", "CLEAR", "FLOOR")}
+    assert {name for name, row in CHARTS["variables"].items() if row.get("core")} == marks, "their order is judged where one is read"
+
+
+TAKES = re.compile(r"fields\s*\.(\w+)\s*\.take(?:_optional)?\(\s*mistakes,\s*(parse::\w+(?:\((.*?)\))?|second)\)[,;.]", re.S)
+DURATIONS = ("second", "parse::duration", "parse::milliseconds")
+
+
+def limits_of_the_program() -> dict[str, tuple[str, str]]:
+    """Variable → (least, most), as the parsers of proto/src/environment have them; empty: none."""
+    source = (ROOT / "proto" / "src" / "environment" / "settings.rs").read_text()
+    found = {}
+    for field, parser, given in TAKES.findall(source):
+        if parser.startswith(DURATIONS):
+            least = re.search(r"from_(sec|m)\w+\((\d+)", "from_secs(1" if parser == "second" else given)
+            found[field] = (least[2] + least[1].replace("m", "ms").replace("sec", "s") if least else "", "8760h")
+        elif parser.startswith(("parse::count", "parse::bytes_in")):
+            least, most = given.replace("_", "").split("..=")
+            found[field] = (least, {"1 << 30": "1GiB", "u32::MAX": "4294967295", "u64::MAX": "", "i64::MAX": ""}.get(most, most))
+    # check.rs has the rest: an election takes at most 50 s, and is five heartbeats long.
+    assert "ELECTION_TIMEOUT_MAX: Duration = Duration::from_secs(50)" in (ROOT / "proto/src/environment/check.rs").read_text()
+    found |= {"heartbeat_interval": ("1ms", "10s"), "election_timeout": ("", "50s")}
+    return {f"METASTORE_{field.upper()}": limits for field, limits in found.items()}
+
+
+def test_numbers_and_durations_have_the_programs_limits():
+    text = lambda limit: "" if limit is None else str(limit)
+    ours = {name: (text(row.get("least")), text(row.get("most"))) for name, row in CHARTS["variables"].items()}
+    assert {name: limits for name, limits in ours.items() if any(limits)} == limits_of_the_program()
+
+
+def test_memory_is_judged_by_cores_own_number():
+    core = re.search(r"MEMORY_BESIDES: u64 = (\d+) << 20;", (ROOT / "core" / "src" / "server" / "limits.rs").read_text())
+    assert str(int(core[1]) << 20) in (CHART / "templates" / "_refuse.tpl").read_text()
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_a_value_says_its_variable_and_the_programs_default(name):
     value = VALUES[ROWS[name]["value"]]
@@ -70,8 +111,12 @@ def places(values: dict, name: str) -> dict[str, str]:
     lines = chart.one("ConfigMap", "-run")["data"]["run.env"].splitlines()
     found.update({"run": line.split("=", 1)[1] for line in lines if line.startswith(f"{name}=")})
     for container in ("core", "sidecar"):
-        env = chart.container(container)["env"]
-        found.update({container: it["value"] for it in env if it["name"] == name and "value" in it})
+        env = [it for it in chart.container(container)["env"] if it["name"] == name]
+        found.update({container: it["value"] for it in env if "value" in it})
+        for key in (it["valueFrom"].get("configMapKeyRef") for it in env if "valueFrom" in it):
+            assert key is None or key["optional"] and key["name"].endswith("-run")
+            data = chart.one("ConfigMap", "-run")["data"]
+            found.update({f"{container}, at its start": data[key["key"]]} if key and key["key"] in data else {})
     return found
 
 
@@ -89,12 +134,14 @@ def test_a_value_reaches_its_variable_and_only_where_it_belongs(name):
     expected = {row["into"]: text}
     if name == "METASTORE_LOG_LEVEL":
         expected["run"] = text  # the sidecar has it from the file
+    if row.get("core"):
+        expected["core, at its start"] = text
     assert places(nested(row["value"], sample), name) == expected
 
 
-@pytest.mark.parametrize("number", [1572864, 10000000, 4294967295, 0])
+@pytest.mark.parametrize("number", [1572865, 10000000, 4294967295, 0])
 def test_whole_numbers_stay_whole(number):
-    assert places({"core": {"maxRequestBytes": number}}, "METASTORE_MAX_REQUEST_BYTES") == {"start": str(number)}
+    assert places({"core": {"quotaBackendBytes": number}}, "METASTORE_QUOTA_BACKEND_BYTES") == {"start": str(number)}
 
 
 def test_what_is_off_is_not_what_is_not_set():

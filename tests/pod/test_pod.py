@@ -38,9 +38,9 @@ def test_probes_are_those_of_the_design(native):
     core, sidecar = chart.container("core"), chart.container("sidecar")
     assert core["startupProbe"] == {
         "httpGet": {"path": "/startup", "port": 2381},
-        "periodSeconds": 5,
+        "periodSeconds": 1,
         "timeoutSeconds": 3,
-        "failureThreshold": 120,
+        "failureThreshold": 600,
     }
     assert core["readinessProbe"] == {
         "httpGet": {"path": "/readiness", "port": 2381},
@@ -89,9 +89,15 @@ def test_liveness_of_core_has_three_ways():
     assert probe("disabled") is None
 
 
-@pytest.mark.parametrize(("size", "failures"), [("1Gi", 120), ("10Gi", 120), ("11Gi", 132), ("100Gi", 1200), ("1Ti", 12288)])
+@pytest.mark.parametrize(("size", "failures"), [("1Gi", 600), ("10Gi", 600), ("11Gi", 660), ("100Gi", 6000), ("1Ti", 61440)])
 def test_startup_is_as_patient_as_the_volume_is_large(size, failures):
     core = release({"persistence": {"size": size}}).container("core")
+    assert core["startupProbe"]["failureThreshold"] == failures
+
+
+@pytest.mark.parametrize(("period", "failures"), [(1, 600), (5, 120), (7, 86), (600, 1), (601, 1)])
+def test_startup_is_as_patient_however_often_it_is_asked(period, failures):
+    core = release({"core": {"startupProbe": {"periodSeconds": period}}}).container("core")
     assert core["startupProbe"]["failureThreshold"] == failures
 
 

@@ -25,12 +25,24 @@ REFUSED = [
         "persistence.size is 200Mi: core's ballast and what it keeps free take 208 MiB, which leaves nothing for data",
     ),
     (
-        {"core": {"blockCacheBytes": "1GiB"}},
-        "core.resources.limits.memory is 512Mi: below the block cache and the 64 MiB that core itself needs, together 1088 MiB",
+        {"core": {"quotaBackendBytes": "7783MiB"}},
+        "core.quotaBackendBytes is 7783MiB: more than 95 % of persistence.size, which is 8Gi, and the file system itself takes some",
+    ),
+    (
+        {"core": {"quotaBackendBytes": "1MiB"}},
+        "core.quotaBackendBytes is 1MiB: not more than one request, core.maxRequestBytes, may have, which is 1572864",
+    ),
+    (
+        {"core": {"quotaBackendBytes": "10MiB", "maxRequestBytes": "10MiB"}},
+        "core.quotaBackendBytes is 10MiB: not more than one request",
+    ),
+    (
+        {"core": {"blockCacheBytes": "321MiB"}},
+        "core.resources.limits.memory is 512Mi: below core.blockCacheBytes and the 192 MiB that core may need besides, together 513 MiB",
     ),
     (
         {"core": {"resources": {"limits": {"memory": "100Mi"}}}},
-        "core.resources.limits.memory is 100Mi: below the block cache",
+        "core.resources.limits.memory is 100Mi: below core.blockCacheBytes",
     ),
     (
         {"adminSocket": "/run/" + "x" * 103},
@@ -41,12 +53,32 @@ REFUSED = [
         "adminSocket is /var/lib/metastore/admin.sock and persistence.mountPath is /var/lib/metastore: the socket needs a volume of its own",
     ),
     (
+        {"adminSocket": "/admin.sock"},
+        "adminSocket is /admin.sock: its directory is a volume of its own, which cannot be /",
+    ),
+    (
+        {"adminSocket": "/tmp/admin.sock"},
+        "adminSocket is /tmp/admin.sock: its directory is a volume of its own, which cannot be /tmp",
+    ),
+    (
         {"persistence": {"mountPath": "/var/run/etcd"}},
         "persistence.mountPath is /var/run/etcd: the sidecar cannot measure a file system below /run",
     ),
     (
         {"persistence": {"existingClaim": "mine", "enabled": False}},
         "persistence.existingClaim is mine but persistence.enabled is false: the claim would not be used",
+    ),
+    (
+        {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}},
+        "persistentVolumeClaimRetentionPolicy.whenScaled is Delete: one member is scaled down only to repair it, and its data would be deleted",
+    ),
+    (
+        {"core": {"advertiseClientUrls": "http://a.example:2379,http://0.0.0.0:2379"}},
+        "core.advertiseClientUrls is http://a.example:2379,http://0.0.0.0:2379: nobody can connect to an address that means every address",
+    ),
+    (
+        {"core": {"advertiseClientUrls": "http://[::]:2379"}},
+        "core.advertiseClientUrls is http://[::]:2379: nobody can connect",
     ),
     (
         {"containerPorts": {"client": 2381}},
@@ -79,6 +111,63 @@ REFUSED = [
     (
         {"sidecar": {"observeInterval": "2s"}},
         "sidecar.observationMaxAge is 2500 ms: it needs at least twice sidecar.observeInterval, which is 2000 ms",
+    ),
+    (
+        {"sidecar": {"livenessWindow": "2500ms"}},
+        "sidecar.livenessWindow is 2500 ms: not longer than sidecar.observationMaxAge, which is 2500 ms: core would be restarted on old news",
+    ),
+    (
+        {"sidecar": {"observationMaxAge": "1m"}},
+        "sidecar.livenessWindow is 60000 ms: not longer than sidecar.observationMaxAge, which is 60000 ms",
+    ),
+    ({"core": {"heartbeatInterval": 0}}, "core.heartbeatInterval is 0: the program takes 1ms to 10s"),
+    ({"core": {"heartbeatInterval": "999us"}}, "core.heartbeatInterval is 999us: the program takes 1ms to 10s"),
+    ({"core": {"electionTimeout": "50s1us"}}, "core.electionTimeout is 50s1us: the program takes at most 50s"),
+    ({"core": {"electionTimeout": 50001}}, "core.electionTimeout is 50001: the program takes at most 50s"),
+    ({"core": {"snapshotCatchupEntries": 0}}, "core.snapshotCatchupEntries is 0: the program takes 1 or more"),
+    ({"core": {"maxRequestBytes": "1025MiB"}}, "core.maxRequestBytes is 1025MiB: the program takes 1 to 1GiB"),
+    ({"core": {"maxTxnOps": 0}}, "core.maxTxnOps is 0: the program takes 1 to 1000000"),
+    ({"core": {"maxTxnOps": "1000001"}}, "core.maxTxnOps is 1000001: the program takes 1 to 1000000"),
+    ({"core": {"maxConcurrentStreams": 4294967296}}, "core.maxConcurrentStreams is 4294967296: the program takes 1 to 4294967295"),
+    ({"core": {"servingThreads": 1025}}, "core.servingThreads is 1025: the program takes 0 to 1024"),
+    ({"core": {"watchProgressNotifyInterval": "99ms"}}, "core.watchProgressNotifyInterval is 99ms: the program takes 100ms to 8760h"),
+    ({"sidecar": {"observeInterval": "9ms"}}, "sidecar.observeInterval is 9ms: the program takes 10ms to 8760h"),
+    ({"sidecar": {"probeFailures": 0}}, "sidecar.probeFailures is 0: the program takes 1 to 1000"),
+    ({"sidecar": {"probeSuccesses": 1001}}, "sidecar.probeSuccesses is 1001: the program takes 1 to 1000"),
+    ({"sidecar": {"disk": {"clearAfter": "8760h1s"}}}, "sidecar.disk.clearAfter is 8760h1s: the program takes at most 8760h"),
+    ({"sidecar": {"compaction": {"keepRevisions": 0}}}, "sidecar.compaction.keepRevisions is 0: the program takes 1 or more"),
+    ({"sidecar": {"compaction": {"checkInterval": "500ms"}}}, "sidecar.compaction.checkInterval is 500ms: the program takes 1s to 8760h"),
+    (
+        {"autoCompactionMode": "revision", "autoCompactionRetention": "10m"},
+        "autoCompactionRetention is 10m: a time, while autoCompactionMode is revision",
+    ),
+    (
+        {"autoCompactionRetention": "10000"},
+        "autoCompactionRetention is 10000: longer than a year (8760 hours); for a number of revisions set autoCompactionMode to revision",
+    ),
+    (
+        {"sidecar": {"disk": {"lowFree": "18%"}}},
+        "sidecar.disk.clearFree is 15%: not more than sidecar.disk.lowFree, which is 18%; floorFree < lowFree < clearFree, and lowFree < warnFree",
+    ),
+    (
+        {"sidecar": {"disk": {"lowFree": "2%"}}},
+        "sidecar.disk.lowFree is 2%: not more than sidecar.disk.floorFree, which is 2%",
+    ),
+    (
+        {"sidecar": {"disk": {"warnFree": "512MiB"}}},
+        "sidecar.disk.warnFree is 512MiB: not more than sidecar.disk.lowFree, which is 10%",
+    ),
+    (
+        {"sidecar": {"disk": {"clearFree": "100%"}}},
+        "sidecar.disk.clearFree is 100%: never so much is free of persistence.size, which is 8Gi",
+    ),
+    (
+        {"sidecar": {"disk": {"warnFree": "100.01%"}}},
+        "sidecar.disk.warnFree is 100.01%: never so much is free of persistence.size, which is 8Gi",
+    ),
+    (
+        {"sidecar": {"disk": {"clearFree": 8589934592}}},
+        "sidecar.disk.clearFree is 8589934592: never so much is free of persistence.size, which is 8Gi",
     ),
     (
         {"core": {"liveness": "sidecar", "livenessProbe": {"failureThreshold": 8}}},
@@ -130,6 +219,11 @@ TYPOS = [
     ({"core": {"image": {"digest": "sha256:123"}}}, "digest"),
     ({"extraEnvVars": [{"nam": "A"}]}, "extraEnvVars"),
     ({"commonLabels": {"a": 1}}, "commonLabels"),
+    ({"clusterDomain": "a/b"}, "clusterDomain"),
+    ({"core": {"advertiseClientUrls": "https://a.example:2379"}}, "advertiseClientUrls"),
+    ({"core": {"advertiseClientUrls": "http://a.example"}}, "advertiseClientUrls"),
+    ({"core": {"advertiseClientUrls": "http://a.example:65536"}}, "advertiseClientUrls"),
+    ({"sidecar": {"disk": {"clearAfter": "5000000000ms"}}}, "clearAfter"),
 ]
 
 
@@ -181,10 +275,23 @@ def test_a_cluster_that_is_too_old_is_refused():
 
 # Just on this side.
 ALLOWED = [
-    {"core": {"quotaBackendBytes": "8GiB"}},
+    {"core": {"quotaBackendBytes": "7782MiB"}},
+    {"core": {"quotaBackendBytes": "8GiB"}, "persistence": {"sharedFilesystem": True}},
+    {"core": {"quotaBackendBytes": 1572865}},
     {"core": {"quotaBackendBytes": -1}},
     {"core": {"quotaBackendBytes": 0}},
-    {"core": {"blockCacheBytes": "448MiB"}},
+    {"core": {"blockCacheBytes": "320MiB"}},
+    {"core": {"heartbeatInterval": "10s", "electionTimeout": "50s"}},
+    {"core": {"heartbeatInterval": "1000us", "electionTimeout": 5}},
+    {"core": {"maxTxnOps": 1000000, "maxConcurrentStreams": 4294967295, "maxRequestBytes": "1GiB", "servingThreads": 0}},
+    {"core": {"watchProgressNotifyInterval": "100000us"}},
+    {"core": {"advertiseClientUrls": "http://[fd00::1]:2379, http://a.example:65535/"}},
+    {"sidecar": {"livenessWindow": "2501ms"}},
+    {"sidecar": {"disk": {"floorFree": "0.01%", "lowFree": "0.02%", "clearFree": "99.99%", "warnFree": "100%"}}},
+    {"sidecar": {"disk": {"floorFree": "100MiB", "lowFree": "5%", "clearFree": "500MiB", "warnFree": 600000000}}},
+    {"autoCompactionMode": "revision", "autoCompactionRetention": 10000},
+    {"autoCompactionRetention": 8760},
+    {"autoCompactionRetention": "90m"},
     {"core": {"electionTimeout": 500}},
     {"core": {"resources": {"limits": None}}},
     {"core": {"ballastBytes": 0}, "persistence": {"size": "200Mi"}},

@@ -33,6 +33,7 @@ AT_INSTALL = {
     "persistence.selector",
     "persistence.existingClaim",
 }
+OPERATIONS = (BEFORE.chart.parents[1] / "docs" / "operations.md").read_text()
 OTHERS = [value for value in read() if value.kind != "rest" and value.name not in AT_INSTALL]
 
 
@@ -45,6 +46,11 @@ def test_no_value_touches_what_is_immutable(value):
     assert immutable_changes(BEFORE, release(nested(value.name, another(value)))) == set()
 
 
+def test_what_is_decided_at_the_install_is_said_to_be():
+    said = OPERATIONS.split("Decide before the first install")[1].split("\n\nGitOps")[0]
+    assert not [name for name in AT_INSTALL if f"`{name}`" not in said and f"`{name.removeprefix('persistence.')}`" not in said]
+
+
 def test_the_rule_for_what_is_immutable_finds_something():
     for path, leaf in [("persistence.size", "9Gi"), ("fullnameOverride", "x"), ("persistence.labels", {"a": "b"})]:
         assert immutable_changes(BEFORE, release(nested(path, leaf)))
@@ -52,8 +58,9 @@ def test_the_rule_for_what_is_immutable_finds_something():
 
 @pytest.mark.parametrize("name", [name for name, row in CHARTS["variables"].items() if row.get("into") == "run"])
 def test_what_the_sidecar_takes_over_rolls_nothing(name):
-    path = CHARTS["variables"][name]["value"]
-    assert after(path, another(VALUES[path])) == {RUN_FILE}
+    row = CHARTS["variables"][name]
+    of_core = {f"ConfigMap/store-metastore-run.data.{name}"} if row.get("core") else set()
+    assert after(row["value"], another(VALUES[row["value"]])) == {RUN_FILE} | of_core
 
 
 def test_the_sidecars_log_level_rolls_nothing():
@@ -96,7 +103,7 @@ def test_what_is_beside_the_pod_does_not_roll_it():
         ("metrics.dashboard.enabled", True),
         ("test.image.tag", "9"),
         ("updateStrategy.type", "OnDelete"),
-        ("persistentVolumeClaimRetentionPolicy.whenScaled", "Delete"),
+        ("persistentVolumeClaimRetentionPolicy.whenDeleted", "Delete"),
     ]:
         changed = after(path, leaf)
         assert changed and not [it for it in changed if it.startswith(POD)], path

@@ -14,7 +14,9 @@ import yaml
 CHART = Path(__file__).resolve().parents[2] / "helm" / "metastore"
 
 SIZE = r"[0-9]+ *([bB]|[kKmMgGtT]([bB]|[iI][bB]?))?"
-DURATION = r"([0-9]+(us|ms|s|m|h))+"
+DURATION = r"([0-9]{1,9}(us|ms|s|m|h))+"
+PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+URL = rf"http://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):{PORT}/?"
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 AMOUNTS = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
 
@@ -32,6 +34,7 @@ KINDS = {
     "switch": {"enum": ["", True, False, "true", "false"]},
     "quantity": {"type": ["string", "integer"], "pattern": r"^([0-9]+(\.[0-9]+)?([kMGTP]|[KMGTP]i)?)?$", "minimum": 1},
     "path": {"type": "string", "pattern": "^/[^ :]*[^/ :]$"},
+    "urls": {"type": "string", "pattern": f"^({URL}( *, *{URL})*)?$"},
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
     "labels": TEXTS,
     "names": {"type": "array", "items": {"type": "string"}},

@@ -4,6 +4,13 @@
 {{ .Files.Get "files/environment.yaml" }}
 {{- end }}
 
+{{/* Takes (list root path): the text of the value at a path. */}}
+{{- define "metastore.value" -}}
+{{- $value := (index . 0).Values -}}
+{{- range splitList "." (index . 1) }}{{ $value = get (default (dict) $value) . }}{{ end -}}
+{{- include "metastore.text" $value -}}
+{{- end }}
+
 {{/* Takes (list root into): a map from name to text of the variables that go there and are set. */}}
 {{- define "metastore.set" -}}
 {{- $root := index . 0 -}}
@@ -11,9 +18,7 @@
 {{- $set := dict -}}
 {{- range $name, $row := (include "metastore.variables" $root | fromYaml).variables -}}
 {{- if eq (default "" $row.into) $into -}}
-{{- $value := $root.Values -}}
-{{- range splitList "." $row.value }}{{ $value = get (default (dict) $value) . }}{{ end -}}
-{{- with include "metastore.text" $value }}{{ $_ := set $set $name . }}{{ end -}}
+{{- with include "metastore.value" (list $root $row.value) }}{{ $_ := set $set $name . }}{{ end -}}
 {{- end -}}
 {{- end -}}
 {{- toYaml $set -}}
@@ -42,6 +47,15 @@
 {{- end }}
 {{- end }}
 
+{{/* What core has of it, each in a key of its own. */}}
+{{- define "metastore.runOfCore" -}}
+{{- $run := include "metastore.set" (list . "run") | fromYaml -}}
+{{- range $name, $row := (include "metastore.variables" . | fromYaml).variables -}}
+{{- if not $row.core }}{{ $run = omit $run $name }}{{ end -}}
+{{- end -}}
+{{- toYaml $run -}}
+{{- end }}
+
 {{/* Takes (list root container): the container's own variables, then those of everybody. */}}
 {{- define "metastore.env" -}}
 {{- $root := index . 0 -}}
@@ -63,6 +77,17 @@ env:
 {{- range $name, $text := $set }}
   - name: {{ $name }}
     value: {{ include "metastore.text" $text | quote }}
+{{- end }}
+{{- /* Named here and set there, if at all: a change of it does not change the pod. */}}
+{{- range $name, $row := (include "metastore.variables" $root | fromYaml).variables }}
+{{- if $row.core }}
+  - name: {{ $name }}
+    valueFrom:
+      configMapKeyRef:
+        name: {{ include "metastore.fullname" $root }}-run
+        key: {{ $name }}
+        optional: true
+{{- end }}
 {{- end }}
 {{- else }}
   - name: METASTORE_ENV_FILE

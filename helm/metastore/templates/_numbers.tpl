@@ -10,17 +10,32 @@
 {{- mulf (float64 $number) (get $factors $unit) | int64 -}}
 {{- end }}
 
-{{/* Milliseconds of a duration (1h30m). A bare number is 0, or milliseconds where etcd has it so. */}}
-{{- define "metastore.milliseconds" -}}
+{{/* Microseconds of a duration (1h30m). A bare number is 0, or milliseconds where etcd has it so. */}}
+{{- define "metastore.microseconds" -}}
 {{- $text := include "metastore.text" . -}}
 {{- $sum := 0 -}}
-{{- if regexMatch "^[0-9]+$" $text }}{{ $sum = int64 $text }}{{ end -}}
-{{- range regexFindAll "[0-9]+(us|µs|ms|s|m|h)" $text -1 -}}
-{{- $unit := regexFind "[a-zµ]+$" . -}}
-{{- $factor := get (dict "us" 0 "µs" 0 "ms" 1 "s" 1000 "m" 60000 "h" 3600000) $unit -}}
+{{- if regexMatch "^[0-9]+$" $text }}{{ $sum = mul 1000 (int64 $text) }}{{ end -}}
+{{- range regexFindAll "[0-9]+(us|ms|s|m|h)" $text -1 -}}
+{{- $unit := regexFind "[a-z]+$" . -}}
+{{- $factor := get (dict "us" 1 "ms" 1000 "s" 1000000 "m" 60000000 "h" 3600000000) $unit -}}
 {{- $sum = add $sum (mul (int64 (trimSuffix $unit .)) $factor) -}}
 {{- end -}}
 {{- $sum -}}
+{{- end }}
+
+{{- define "metastore.milliseconds" -}}
+{{ div (include "metastore.microseconds" . | int64) 1000 }}
+{{- end }}
+
+{{/* Takes (list mark size): bytes of a volume of that size, of a mark in percent or in bytes. */}}
+{{- define "metastore.share" -}}
+{{- $text := include "metastore.text" (index . 0) -}}
+{{- if hasSuffix "%" $text -}}
+{{- $part := round (mulf (trimSuffix "%" $text | trim | float64) 100) 0 | int64 -}}
+{{- mul (div (index . 1 | int64) 10000) $part -}}
+{{- else -}}
+{{- include "metastore.bytes" $text -}}
+{{- end -}}
 {{- end }}
 
 {{/* A value as a variable's text. Helm reads whole numbers as floats, which would print as 1e+06. */}}
@@ -41,11 +56,12 @@
 {{ min 134217728 (div (mul 40 (include "metastore.bytes" .Values.persistence.size | int64)) 100) }}
 {{- end }}
 
-{{/* Ten minutes to open a store, and a minute more for each GiB beyond ten. */}}
+{{/* Ten minutes to open a store, and a minute more for each GiB beyond ten, in probes. */}}
 {{- define "metastore.startupFailures" -}}
 {{- $given := include "metastore.text" .Values.core.startupProbe.failureThreshold -}}
 {{- $gib := div (include "metastore.bytes" .Values.persistence.size | int64) 1073741824 -}}
-{{- $given | default (max 120 (mul 12 $gib)) -}}
+{{- $period := int64 .Values.core.startupProbe.periodSeconds -}}
+{{- $given | default (div (add (max 600 (mul 60 $gib)) $period -1) $period) -}}
 {{- end }}
 
 {{/* Whether the sidecar is a native one; empty: it is not. */}}

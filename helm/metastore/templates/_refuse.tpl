@@ -4,7 +4,9 @@
 {{- $reasons := concat
   (include "metastore.refuseMembers" . | fromYamlArray)
   (include "metastore.refuseRooms" . | fromYamlArray)
+  (include "metastore.refuseMarks" . | fromYamlArray)
   (include "metastore.refuseTimes" . | fromYamlArray)
+  (include "metastore.refuseRanges" . | fromYamlArray)
   (include "metastore.refuseVariables" . | fromYamlArray) -}}
 {{- if $reasons }}{{ fail (printf "\n\n- %s\n" (join "\n- " $reasons)) }}{{ end -}}
 {{- end }}
@@ -18,6 +20,12 @@
 {{- end -}}
 {{- if and (eq (toString $values.sidecar.native) "true") (semverCompare "<1.29-0" .Capabilities.KubeVersion.Version) -}}
 {{- $no = append $no (printf "sidecar.native is true: Kubernetes %s has no native sidecars, 1.29 has; auto takes what there is" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- if eq $values.persistentVolumeClaimRetentionPolicy.whenScaled "Delete" -}}
+{{- $no = append $no "persistentVolumeClaimRetentionPolicy.whenScaled is Delete: one member is scaled down only to repair it, and its data would be deleted" -}}
+{{- end -}}
+{{- if regexMatch "://(0\\.0\\.0\\.0|\\[[0:.]+\\]):" $values.core.advertiseClientUrls -}}
+{{- $no = append $no (printf "core.advertiseClientUrls is %s: nobody can connect to an address that means every address" $values.core.advertiseClientUrls) -}}
 {{- end -}}
 {{- if eq (int $values.containerPorts.client) (int $values.containerPorts.sidecar) -}}
 {{- $no = append $no (printf "containerPorts.client and containerPorts.sidecar are both %d: the containers share their ports" (int $values.containerPorts.client)) -}}
@@ -39,6 +47,13 @@
 {{- $quota := include "metastore.text" $values.core.quotaBackendBytes -}}
 {{- if and $quota (gt (include "metastore.bytes" $quota | int64) $size) -}}
 {{- $no = append $no (printf "core.quotaBackendBytes is %s: more than the volume, whose persistence.size is %s" $quota $values.persistence.size) -}}
+{{/* A file system keeps some of its volume for itself: the sidecar sees what it has, and ends with 64. */}}
+{{- else if and $quota $values.persistence.enabled (not $values.persistence.sharedFilesystem) (gt (include "metastore.bytes" $quota | int64) (mul 95 (div $size 100))) -}}
+{{- $no = append $no (printf "core.quotaBackendBytes is %s: more than 95 %% of persistence.size, which is %s, and the file system itself takes some" $quota $values.persistence.size) -}}
+{{- end -}}
+{{- $request := include "metastore.bytes" (include "metastore.text" $values.core.maxRequestBytes | default "1572864") | int64 -}}
+{{- if and $quota (gt (include "metastore.bytes" $quota | int64) 0) (le (include "metastore.bytes" $quota | int64) $request) -}}
+{{- $no = append $no (printf "core.quotaBackendBytes is %s: not more than one request, core.maxRequestBytes, may have, which is %d" $quota $request) -}}
 {{- end -}}
 {{/* Empty without a cluster, as in `helm template`: then Kubernetes itself refuses, in its own words. */}}
 {{- $installed := lookup "apps/v1" "StatefulSet" (include "metastore.namespace" .) (include "metastore.fullname" .) | default dict -}}
@@ -54,9 +69,10 @@
 {{- $no = append $no (printf "persistence.size is %s: core's ballast and what it keeps free take %d MiB, which leaves nothing for data" $values.persistence.size (div $reserve 1048576)) -}}
 {{- end -}}
 {{- with dig "limits" "memory" "" $values.core.resources -}}
-{{- $need := add (include "metastore.blockCacheBytes" $ | int64) 67108864 -}}
+{{/* Core's own rule (core/src/server/limits.rs), where it is only a warning. */}}
+{{- $need := add (include "metastore.blockCacheBytes" $ | int64) 201326592 -}}
 {{- if lt (include "metastore.bytes" . | int64) $need -}}
-{{- $no = append $no (printf "core.resources.limits.memory is %s: below the block cache and the 64 MiB that core itself needs, together %d MiB" (toString .) (div $need 1048576)) -}}
+{{- $no = append $no (printf "core.resources.limits.memory is %s: below core.blockCacheBytes and the 192 MiB that core may need besides, together %d MiB" (toString .) (div $need 1048576)) -}}
 {{- end -}}
 {{- end -}}
 {{- if gt (len $values.adminSocket) 107 -}}
@@ -66,9 +82,69 @@
 {{- if or (hasPrefix "/run/" $mount) (hasPrefix "/var/run/" $mount) -}}
 {{- $no = append $no (printf "persistence.mountPath is %s: the sidecar cannot measure a file system below /run" $values.persistence.mountPath) -}}
 {{- end -}}
+{{- if has (dir $values.adminSocket) (list "/" "/tmp" "/etc/metastore") -}}
+{{- $no = append $no (printf "adminSocket is %s: its directory is a volume of its own, which cannot be %s" $values.adminSocket (dir $values.adminSocket)) -}}
+{{- end -}}
 {{- $socketDir := printf "%s/" (dir $values.adminSocket) -}}
 {{- if or (hasPrefix $mount $socketDir) (hasPrefix $socketDir $mount) -}}
 {{- $no = append $no (printf "adminSocket is %s and persistence.mountPath is %s: the socket needs a volume of its own, which the sidecar may write" $values.adminSocket $values.persistence.mountPath) -}}
+{{- end -}}
+{{- toYaml $no -}}
+{{- end }}
+
+{{/* Marks of the disk. Percent and bytes are compared on a volume of persistence.size: the sidecar
+does it once more, on what the file system has. */}}
+{{- define "metastore.refuseMarks" -}}
+{{- $disk := .Values.sidecar.disk -}}
+{{- $size := include "metastore.bytes" .Values.persistence.size | int64 -}}
+{{- $no := list -}}
+{{- $text := dict -}}
+{{- range $name, $default := dict "floorFree" "2%" "lowFree" "10%" "clearFree" "15%" "warnFree" "20%" -}}
+{{- $_ := set $text $name (include "metastore.text" (get $disk $name) | default $default) -}}
+{{- $mark := include "metastore.share" (list (get $text $name) $size) | int64 -}}
+{{- $isAll := and (ge $mark (mul (div $size 10000) 10000)) (or (eq $name "clearFree") (not (hasSuffix "%" (get $text $name)))) -}}
+{{- if or $isAll (gt $mark $size) -}}
+{{- $no = append $no (printf "sidecar.disk.%s is %s: never so much is free of persistence.size, which is %s" $name (get $text $name) $.Values.persistence.size) -}}
+{{- end -}}
+{{- end -}}
+{{- $isSound := empty $no -}}
+{{- range list (list "floorFree" "lowFree") (list "lowFree" "clearFree") (list "lowFree" "warnFree") -}}
+{{- $less := get $text (index . 0) -}}
+{{- $more := get $text (index . 1) -}}
+{{- if and $isSound (ge (include "metastore.share" (list $less $size) | int64) (include "metastore.share" (list $more $size) | int64)) -}}
+{{- $no = append $no (printf "sidecar.disk.%s is %s: not more than sidecar.disk.%s, which is %s; floorFree < lowFree < clearFree, and lowFree < warnFree" (index . 1) $more (index . 0) $less) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $no -}}
+{{- end }}
+
+{{/* What the program takes of a number, a size or a duration, as files/environment.yaml has it. */}}
+{{- define "metastore.refuseRanges" -}}
+{{- $no := list -}}
+{{- range $name, $row := (include "metastore.variables" . | fromYaml).variables -}}
+{{- $least := include "metastore.text" $row.least -}}
+{{- $most := include "metastore.text" $row.most -}}
+{{- $text := "" -}}
+{{- if or $least $most }}{{ $text = include "metastore.value" (list $ $row.value) }}{{ end -}}
+{{- if $text -}}
+{{- $measure := ternary "metastore.microseconds" "metastore.bytes" (regexMatch "(s|m|h)$" (default $least $most)) -}}
+{{- $is := include $measure $text | int64 -}}
+{{- $isLess := and $least (lt $is (include $measure (default "0" $least) | int64)) -}}
+{{- $isMore := and $most (gt $is (include $measure (default "0" $most) | int64)) -}}
+{{- $taken := ternary (printf "%s to %s" $least $most) (ternary (printf "%s or more" $least) (printf "at most %s" $most) (empty $most)) (and (not (empty $least)) (not (empty $most))) -}}
+{{- if or $isLess $isMore -}}
+{{- $no = append $no (printf "%s is %s: the program takes %s" $row.value $text $taken) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $retention := include "metastore.text" .Values.autoCompactionRetention -}}
+{{- $isCount := regexMatch "^[0-9]+$" $retention -}}
+{{- if eq .Values.autoCompactionMode "revision" -}}
+{{- if and $retention (not $isCount) -}}
+{{- $no = append $no (printf "autoCompactionRetention is %s: a time, while autoCompactionMode is revision" $retention) -}}
+{{- end -}}
+{{- else if gt (include "metastore.microseconds" (ternary (printf "%sh" $retention) $retention $isCount) | int64) (include "metastore.microseconds" "8760h" | int64) -}}
+{{- $no = append $no (printf "autoCompactionRetention is %s: longer than a year (8760 hours); for a number of revisions set autoCompactionMode to revision" $retention) -}}
 {{- end -}}
 {{- toYaml $no -}}
 {{- end }}
@@ -96,6 +172,10 @@
 {{- $age := include "metastore.milliseconds" (include "metastore.text" $values.sidecar.observationMaxAge | default "2500ms") | int64 -}}
 {{- if lt $age (mul 2 $observe) -}}
 {{- $no = append $no (printf "sidecar.observationMaxAge is %d ms: it needs at least twice sidecar.observeInterval, which is %d ms" $age $observe) -}}
+{{- end -}}
+{{- $window := include "metastore.milliseconds" (include "metastore.text" $values.sidecar.livenessWindow | default "60s") | int64 -}}
+{{- if le $window $age -}}
+{{- $no = append $no (printf "sidecar.livenessWindow is %d ms: not longer than sidecar.observationMaxAge, which is %d ms: core would be restarted on old news" $window $age) -}}
 {{- end -}}
 {{- $budget := mul (int $values.core.livenessProbe.periodSeconds) (int $values.core.livenessProbe.failureThreshold) -}}
 {{- if and (eq $values.core.liveness "sidecar") (lt $budget 90) -}}

@@ -12,15 +12,17 @@ from kubelet.node import Node, command
 
 UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
-# Those that decide where a pod runs and who it is: there is one node, no scheduler and no API here.
+# The lines after the first have what decides where a pod runs and who it is: there is one node here.
 OF_POD = {
-    "containers", "initContainers", "volumes", "securityContext", "terminationGracePeriodSeconds", "enableServiceLinks",
-    "restartPolicy", "serviceAccountName", "automountServiceAccountToken", "affinity", "nodeSelector", "tolerations",
-    "topologySpreadConstraints", "priorityClassName", "schedulerName", "imagePullSecrets", "activeDeadlineSeconds",
+    "containers", "initContainers", "volumes", "securityContext", "terminationGracePeriodSeconds", "enableServiceLinks", "restartPolicy",
+    "serviceAccountName", "serviceAccount", "automountServiceAccountToken", "affinity", "nodeSelector", "nodeName", "tolerations",
+    "topologySpreadConstraints", "priorityClassName", "priority", "preemptionPolicy", "schedulerName", "imagePullSecrets",
+    "activeDeadlineSeconds", "hostname", "subdomain", "dnsPolicy",
 }  # fmt: skip
 OF_CONTAINER = {
     "name", "image", "imagePullPolicy", "command", "args", "env", "envFrom", "ports", "resources", "volumeMounts",
     "securityContext", "startupProbe", "readinessProbe", "livenessProbe", "lifecycle", "restartPolicy", "workingDir",
+    "terminationMessagePath", "terminationMessagePolicy",
 }  # fmt: skip
 OF_POD_SECURITY = {"fsGroup", "fsGroupChangePolicy", "runAsGroup", "runAsNonRoot", "runAsUser", "seccompProfile"}
 OF_SECURITY = {
@@ -30,6 +32,10 @@ OF_SECURITY = {
 
 class Unsupported(Exception):
     """A field that this harness does not play."""
+
+
+class Absent(Exception):
+    """An object that a pod refers to and that is not there: kubelet goes on with what it had."""
 
 
 def known(what: str, given: dict | None, allowed: set[str]) -> dict:
@@ -86,12 +92,20 @@ class Setting:
         command("ip", "netns", "delete", self.netns)
 
     def _object(self, kind: str, name: str) -> dict:
-        return next(it for it in self.objects if it["kind"] == kind and it["metadata"]["name"] == name)
+        for it in self.objects:
+            if it["kind"] == kind and it["metadata"]["name"] == name:
+                return it
+        raise Absent(f"{kind} {name}")
 
     def _data(self, kind: str, name: str) -> dict[str, bytes]:
         it = self._object(kind, name)
         plain = {key: text.encode() for key, text in ((it.get("stringData") or it.get("data") or {}).items())}
         return plain if kind == "ConfigMap" or "stringData" in it else {k: base64.b64decode(v) for k, v in plain.items()}
+
+    def _shown(self, source: dict) -> dict[str, bytes]:
+        """The files of a volume that a ConfigMap or a Secret makes: all keys, or the items that it names."""
+        data = self._data("ConfigMap", source["name"]) if "name" in source else self._data("Secret", source["secretName"])
+        return {it["path"]: data[it["key"]] for it in source["items"]} if "items" in source else data
 
     def _volume(self, volume: dict, claims: dict[str, Path]) -> Path:
         ((kind, source),) = [(key, value) for key, value in volume.items() if key != "name"]
@@ -109,9 +123,8 @@ class Setting:
             at.chmod(0o777)
             self._own(at)
         elif kind in ("configMap", "secret"):
-            named = ("ConfigMap", source["name"]) if kind == "configMap" else ("Secret", source["secretName"])
             self.files[volume["name"]] = (at, source)
-            self._project(at, self._data(*named))
+            self._project(at, self._shown(source))
         else:
             raise Unsupported(f"volume {kind}")
         return at
@@ -141,8 +154,7 @@ class Setting:
         """ConfigMaps and Secrets have changed: mounted files follow, variables do not."""
         self.objects = objects
         for at, source in self.files.values():
-            named = ("ConfigMap", source["name"]) if "name" in source else ("Secret", source["secretName"])
-            self._project(at, self._data(*named))
+            self._project(at, self._shown(source))
 
     def variables(self, container: dict) -> dict[str, str]:
         found = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443", "KUBERNETES_PORT": "tcp://10.0.0.1:443"}
@@ -154,14 +166,22 @@ class Setting:
             found |= {key: text.decode() for key, text in self._data(kinds[kind], reference["name"]).items()}
         for variable in container.get("env", []):
             given = variable.get("valueFrom")
-            found[variable["name"]] = self._field(given) if given else expanded(variable.get("value", ""), found)
+            text = self._field(given) if given else expanded(variable.get("value", ""), found)
+            if text is not None:
+                found[variable["name"]] = text
         return found
 
-    def _field(self, source: dict) -> str:
+    def _field(self, source: dict) -> str | None:
+        """`None`: it is optional, and not there."""
         ((kind, reference),) = source.items()
         if kind in ("configMapKeyRef", "secretKeyRef"):
             named = "ConfigMap" if kind == "configMapKeyRef" else "Secret"
-            return self._data(named, reference["name"])[reference["key"]].decode()
+            try:
+                return self._data(named, reference["name"])[reference["key"]].decode()
+            except (Absent, KeyError):
+                if reference.get("optional"):
+                    return None
+                raise
         fields = {f"metadata.{key}": self.metadata.get(key) for key in ("name", "namespace")}
         fields |= {"status.podIP": self.address, "spec.nodeName": "node"}
         if kind != "fieldRef" or reference["fieldPath"] not in fields:

@@ -26,19 +26,21 @@ def test_variables_come_from_everywhere(node, gone):
     service = {"kind": "Service", "metadata": {"name": "met-a"}, "spec": {"ports": [{"port": 2379}]}}
     main = container(
         "main",
-        "echo $A,$B,$C,$D,$MET_A_PORT,$KUBERNETES_SERVICE_PORT",
+        "echo $A,$B,$C,$D,$E,[$F],$MET_A_PORT,$KUBERNETES_SERVICE_PORT",
         envFrom=[{"configMapRef": {"name": "settings"}}],
         env=[
             {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
             {"name": "B", "value": "its own"},
             {"name": "C", "value": "$(NAME).$(A)"},
             {"name": "D", "value": "$(LATER)"},
+            {"name": "E", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "A", "optional": True}}},
+            {"name": "F", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "X", "optional": True}}},
             {"name": "LATER", "value": "x"},
         ],
     )
     pod = gone(stand_in(node, [main], restartPolicy="Never", others=[settings, service]).start())
     assert pod.wait(lambda it: it["main"].exits == [0], 30), pod.table()
-    assert pod.logs("main").strip() == f"of the map,its own,tiny.of the map,$(LATER),tcp://{pod.address}:2379,443"
+    assert pod.logs("main").strip() == f"of the map,its own,tiny.of the map,$(LATER),of the map,[],tcp://{pod.address}:2379,443"
 
 
 def test_no_links_where_the_spec_says_so(node, gone):
@@ -71,9 +73,9 @@ def test_volumes_have_their_group_and_their_files(node, gone):
     volumes = [
         {"name": "work", "emptyDir": {}},
         {"name": "fast", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
-        {"name": "files", "configMap": {"name": "files"}},
+        {"name": "files", "configMap": {"name": "files", "items": [{"key": "a", "path": "a.env"}]}},
     ]
-    files = {"kind": "ConfigMap", "metadata": {"name": "files"}, "data": {"a.env": "A=1"}}
+    files = {"kind": "ConfigMap", "metadata": {"name": "files"}, "data": {"a": "A=1", "b": "not shown"}}
     security = {"runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 4711}
     pod = gone(stand_in(node, [main, reader], volumes=volumes, securityContext=security, others=[files]).start())
     assert pod.wait(lambda it: it.is_ready, 30), pod.table()
@@ -82,8 +84,8 @@ def test_volumes_have_their_group_and_their_files(node, gone):
     assert (pod.setting.volumes["work"] / "new").stat().st_gid == 4711
     assert eventually(lambda: "Read-only" in pod.logs("reader")), pod.logs("reader")
     assert inside("stat", "-f", "-c", "%b %S", "/fast") == "256 4096"
-    assert inside("cat", "/files/a.env") == "A=1"
-    pod.setting.update([{**files, "data": {"a.env": "A=2"}}])
+    assert inside("cat", "/files/a.env") == "A=1" and inside("ls", "/files") == "a.env"
+    pod.setting.update([{**files, "data": {"a": "A=2"}}])
     assert inside("cat", "/files/a.env") == "A=2", "a mounted ConfigMap follows, in a running container"
 
 

@@ -27,7 +27,7 @@ COPY core/Cargo.toml core/
 COPY proto/Cargo.toml proto/
 COPY sidecar/Cargo.toml sidecar/
 COPY tests/Cargo.toml tests/
-RUN --mount=type=cache,target=/cache/rocksdb \
+RUN --mount=type=cache,id=metastore-rocksdb,target=/cache/rocksdb \
     mkdir -p core/src proto/src sidecar/src tests/src tests/bench/load \
  && touch core/src/lib.rs proto/src/lib.rs sidecar/src/lib.rs tests/src/lib.rs \
  && for main in proto/build.rs core/src/main.rs sidecar/src/main.rs tests/bench/load/main.rs; do \
@@ -40,7 +40,7 @@ COPY proto proto
 COPY core core
 COPY sidecar sidecar
 # Function names stay for backtraces; the rest of the debugging information is most of the size.
-RUN --mount=type=cache,target=/cache/rocksdb \
+RUN --mount=type=cache,id=metastore-rocksdb,target=/cache/rocksdb \
     bash -euc '. .ci/env; cargo build --release --locked --bin metastore-core --bin metastore-sidecar' \
  && mkdir /out \
  && for program in metastore-core metastore-sidecar; do \

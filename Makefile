@@ -28,11 +28,9 @@ test: ## Run every test, then etcd's clients against the real programs (absent t
 	tests/clients/run "$$METASTORE_CORE_BIN"; \
 	tests/page/run "$$METASTORE_CORE_BIN" "$$METASTORE_SIDECAR_BIN"
 
-test-pod: ## Test the chart with Helm 3 and 4 for Kubernetes 1.28 to 1.37, then really run its pod (podman, runc, root).
+test-pod: ## Test the chart, build the images, run the pod for real, and a Kubernetes API server on it (needs root).
 	@tests/pod/chart
-	@. .ci/env; \
-	cargo build --release --locked --bin metastore-core --bin metastore-sidecar; \
-	tests/pod/run "$$CARGO_TARGET_DIR/release"
+	@tests/pod/run
 
 verify: ## Check format, lints, layers, tests and clients; write nothing in the tree.
 	@.ci/need cargo rustfmt clippy

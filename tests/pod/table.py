@@ -87,8 +87,13 @@ def page(rows: list[Row]) -> str:
     for row in rows:
         counts = [str(row.acknowledged), str(row.lost)] if row.acknowledged is not None else ["–", "–"]
         cells = [row.scenario.title, row.scenario.release, row.failure or row.sentence, seconds(row.unready), seconds(row.silent), *counts]
-        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+        lines.append(cells_of(cells).rstrip())
     return "\n".join(lines) + "\n"
+
+
+def cells_of(cells: list[str]) -> str:
+    """A row of a table in Markdown."""
+    return f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |\n"
 
 
 HEAD = """# What happens to the pod

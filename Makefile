@@ -26,7 +26,8 @@ test: ## Run every test, then etcd's clients against the real programs (absent t
 	cargo build --workspace --bins --locked; \
 	cargo test --workspace --locked; \
 	tests/clients/run "$$METASTORE_CORE_BIN"; \
-	tests/page/run "$$METASTORE_CORE_BIN" "$$METASTORE_SIDECAR_BIN"
+	tests/page/run "$$METASTORE_CORE_BIN" "$$METASTORE_SIDECAR_BIN"; \
+	tests/dashboard/run "$$METASTORE_CORE_BIN" "$$METASTORE_SIDECAR_BIN"
 
 test-pod: ## Test the chart, build the images, run the pod for real, and a Kubernetes API server on it (needs root).
 	@tests/pod/chart

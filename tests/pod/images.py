@@ -12,7 +12,8 @@ from kubelet.node import Node
 NEXT = "0.1.1-next"
 
 
-def load(node: Node) -> None:
+def load(node: Node) -> str:
+    """Answers how large they are, in words."""
     archives = Path(os.environ["METASTORE_POD_IMAGES"])
     version = helm.release().container("core")["image"].rpartition(":")[2]
     for part in ("core", "sidecar"):
@@ -20,3 +21,5 @@ def load(node: Node) -> None:
             node.load(archives / f"{part}.tar", f"metastore-{part}:{tag}")
     tester = helm.release().one("Pod")["spec"]["containers"][0]["image"]
     tiny.make(node, Path(shutil.which("busybox")), tester, [Path(os.environ["METASTORE_ETCDCTL_DIR"]) / "etcdctl"])
+    sizes = {part: int(node.podman("image", "inspect", "--format", "{{.Size}}", f"localhost/metastore-{part}:{version}")) for part in ("core", "sidecar")}
+    return ", ".join(f"{part} {size / 1e6:.0f} MB" for part, size in sizes.items())

@@ -104,21 +104,21 @@ The chart's pod, as Helm renders it, really run: `tests/pod/kubelet` plays kubel
 claim on an ext4 volume of its own and a client that writes all the time, one write after the other. *No endpoint*: for so long the Service had
 nobody to send new clients to. *Longest wait for a write*: between two acknowledged ones. Lost: acknowledged, and not there at the end.
 A restarted container starts at once the first time, after 10, 20, 40 … s then, as with kubelet; where a crash loop is the scenario, that is
-made faster and the text says so. Last run: {machine}, commit {commit}.
+made faster and the text says so. The images, with all they are made of: {sizes}. Last run: {machine}, commit {commit}.
 
 What cannot run here: scheduler, CSI and CNI, so neither a move to another node nor an enforced NetworkPolicy; eviction, CPU weights.
 
 """
 
 
-def head() -> str:
+def head(sizes: str) -> str:
     described = command("git", "-C", PAGE.parent, "describe", "--always", "--dirty").strip()
     real = "METASTORE_POD_REAL=1 " if IS_REAL else ""
-    return HEAD.format(real=real, machine=f"{os.cpu_count()} cores", commit=described)
+    return HEAD.format(real=real, sizes=sizes, machine=f"{os.cpu_count()} cores", commit=described)
 
 
 def main(images) -> int:
-    """`images` gives a node the images that scenarios use."""
+    """`images` gives a node the images that scenarios use, and says how large they are."""
     options = argparse.ArgumentParser(description="Scenarios of the chart's pod, really run.")
     options.add_argument("--list", action="store_true", help="print their names")
     options.add_argument("--only", help="names, by commas; a name without @release means each release")
@@ -132,7 +132,7 @@ def main(images) -> int:
         return 0
     node = Node(Path(os.environ["METASTORE_POD_NODE"]))
     try:
-        images(node)
+        sizes = images(node)
         with concurrent.futures.ThreadPoolExecutor(asked.jobs) as pool:
             rows = list(pool.map(lambda it: run(node, it), chosen))
     finally:
@@ -140,6 +140,6 @@ def main(images) -> int:
     print(page(rows))
     failed = [row.scenario.name for row in rows if row.failure]
     if asked.write and not failed:
-        PAGE.write_text(head() + page(rows))
+        PAGE.write_text(head(sizes) + page(rows))
     print(f"{len(rows) - len(failed)} scenarios went well" + (f", {len(failed)} failed: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0

@@ -3,6 +3,7 @@
 import concurrent.futures
 import http.client
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -274,9 +275,27 @@ def expiry(at: Cluster, path: str, query: dict) -> Refused | None:
 
 def compacted(at: Cluster) -> int:
     """The store's compacted revision, by its own metric."""
+    return next(number for name, _, number in samples(at) if name == "etcd_debugging_mvcc_compact_revision")
+
+
+def samples(at: Cluster) -> list[tuple[str, dict[str, str], int]]:
+    """The store's metrics: name, labels, number."""
     with urllib.request.urlopen(f"http://{at.store.pod.address}:2381/metrics", timeout=5) as answer:
-        lines = answer.read().decode().splitlines()
-    return next(int(float(line.split()[1])) for line in lines if line.startswith("etcd_debugging_mvcc_compact_revision "))
+        lines = [line for line in answer.read().decode().splitlines() if line and not line.startswith("#")]
+    parted = [line.rpartition(" ") for line in lines]
+    return [(series.split("{")[0], dict(re.findall(r'(\w+)="([^"]*)"', series)), int(float(number))) for series, _, number in parted]
+
+
+@story("what all that asked of the store")
+def asked_of_the_store(at: Cluster) -> str:
+    calls: dict[str, int] = {}
+    for name, labels, number in samples(at):
+        if name == "grpc_server_handled_total" and number:
+            code = "" if labels["grpc_code"] == "OK" else f" {labels['grpc_code']}"
+            calls[labels["grpc_method"] + code] = calls.get(labels["grpc_method"] + code, 0) + number
+    unknown = [name for name in calls if "Unimplemented" in name or "Internal" in name]
+    assert not unknown and calls["RangeStream"] and calls["LeaseGrant"] and calls["Compact"], calls
+    return ", ".join(f"{name} {number:,}" for name, number in sorted(calls.items(), key=lambda it: -it[1]))
 
 
 @story("kill -9 of core under it, and 5 s of silence: writers, watches and the controller manager go on by themselves")

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use metastore_proto::admin::{ObserveResponse, Phase};
+use metastore_proto::admin::{ObserveResponse, Phase, Process};
 use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -76,7 +76,7 @@ fn log_answer(known: &Observation, said: &ObserveResponse) {
     let before = known.answer.as_ref().and_then(|answer| answer.said.process.as_ref());
     match before {
         None => info!(version = process.version, "core answers"),
-        Some(before) if before.boot_id != process.boot_id => {
+        Some(before) if has_restarted(before, &process) => {
             info!(version = process.version, "core has restarted");
         }
         Some(before) if before.phase != process.phase => {
@@ -85,6 +85,11 @@ fn log_answer(known: &Observation, said: &ObserveResponse) {
         Some(_) if known.silence.is_some() => info!("core answers again"),
         Some(_) => {}
     }
+}
+
+/// A core that has only just started does not know its number yet: that is no other one.
+fn has_restarted(before: &Process, now: &Process) -> bool {
+    before.boot_id != 0 && before.boot_id != now.boot_id
 }
 
 fn log_error(known: &Observation, error: &CoreError) {
@@ -160,6 +165,14 @@ mod tests {
         }
         task.abort();
         asked
+    }
+
+    #[test]
+    fn a_start_is_no_restart() {
+        let of = |boot_id| Process { boot_id, ..Process::default() };
+        for (before, now, restarted) in [(0, 7, false), (7, 7, false), (7, 8, true), (7, 0, true)] {
+            assert_eq!(has_restarted(&of(before), &of(now)), restarted, "{before} then {now}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,13 +1,20 @@
 //! Who may be connected: so many at a time. When every place is taken, a newcomer gets that of the
 //! connection that has waited longest without a request: who only holds places keeps nobody out.
-//! A connection that is being answered keeps its place; while all are, the newcomer waits.
+//! A connection that is being answered keeps its place; while all are, the newcomer waits, but no
+//! longer than a second: then the one goes that has been answered for longest. It reads slowly, if
+//! at all, and a probe must not wait for that.
 //!
 //! Knows no sockets. `serve` says when a request begins and ends, and closes who is told to leave.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// Less than kubelet waits for any probe.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// So many places, for one who hands them out.
 pub struct Places {
@@ -21,7 +28,9 @@ struct State {
     /// The connections without a request, in the order in which they began to wait for one; each
     /// with what tells it to leave.
     waiting: BTreeMap<u64, Arc<Notify>>,
-    /// The key of the next one that waits.
+    /// The others, in the order in which their requests came.
+    answering: BTreeMap<u64, Arc<Notify>>,
+    /// The key of the next one in either.
     next: u64,
     /// A newcomer waits, and nobody can be told to leave.
     is_wanted: bool,
@@ -29,7 +38,13 @@ struct State {
 
 impl Places {
     pub fn new(number: usize) -> Arc<Self> {
-        let state = State { free: number, waiting: BTreeMap::new(), next: 0, is_wanted: false };
+        let state = State {
+            free: number,
+            waiting: BTreeMap::new(),
+            answering: BTreeMap::new(),
+            next: 0,
+            is_wanted: false,
+        };
         Arc::new(Self { state: Mutex::new(state), changed: Notify::new() })
     }
 
@@ -41,7 +56,8 @@ impl Places {
                 return place;
             }
             is_one_leaving = is_one_leaving || self.send_away();
-            self.changed.notified().await;
+            let is_over = timeout(PATIENCE, self.changed.notified()).await.is_err();
+            is_one_leaving = is_one_leaving || is_over && self.send_slowest_away();
         }
     }
 
@@ -62,6 +78,11 @@ impl Places {
         longest.inspect(|(_, leave)| leave.notify_one()).is_some()
     }
 
+    fn send_slowest_away(&self) -> bool {
+        let slowest = self.state().answering.pop_first();
+        slowest.inspect(|(_, leave)| leave.notify_one()).is_some()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -69,10 +90,20 @@ impl Places {
 
 impl State {
     fn wait(&mut self, leave: &Arc<Notify>) -> u64 {
-        let key = self.next;
-        self.next += 1;
+        let key = self.key();
         self.waiting.insert(key, Arc::clone(leave));
         key
+    }
+
+    fn answer(&mut self, leave: &Arc<Notify>) -> u64 {
+        let key = self.key();
+        self.answering.insert(key, Arc::clone(leave));
+        key
+    }
+
+    fn key(&mut self) -> u64 {
+        self.next += 1;
+        self.next
     }
 }
 
@@ -88,34 +119,43 @@ pub struct Place {
 enum Stage {
     /// For a request, under this key.
     Waiting(u64),
-    Asked,
-    /// All of the answer is known; not all of it need be written.
-    Answered,
+    /// Under this key of those that are answered.
+    Asked(u64),
+    /// The same; all of the answer is known, and not all of it need be written.
+    Answered(u64),
 }
 
 impl Place {
     /// A request has come.
     pub fn asked(&self) {
         let mut stage = lock(&self.stage);
-        if let Stage::Waiting(key) = *stage {
-            self.places.state().waiting.remove(&key);
-        }
-        *stage = Stage::Asked;
+        let key = match *stage {
+            Stage::Waiting(key) => {
+                let mut state = self.places.state();
+                state.waiting.remove(&key);
+                state.answer(&self.leave)
+            }
+            Stage::Asked(key) | Stage::Answered(key) => key,
+        };
+        *stage = Stage::Asked(key);
     }
 
     /// All of its answer has been handed over to be written.
     pub fn answered(&self) {
         let mut stage = lock(&self.stage);
-        if let Stage::Asked = *stage {
-            *stage = Stage::Answered;
+        if let Stage::Asked(key) = *stage {
+            *stage = Stage::Answered(key);
         }
     }
 
     /// Everything that was handed over is written: after an answer, the wait for a request begins.
     pub fn written(&self) {
         let mut stage = lock(&self.stage);
-        if let Stage::Answered = *stage {
-            *stage = Stage::Waiting(self.places.state().wait(&self.leave));
+        if let Stage::Answered(key) = *stage {
+            let mut state = self.places.state();
+            state.answering.remove(&key);
+            *stage = Stage::Waiting(state.wait(&self.leave));
+            drop(state);
             self.places.changed.notify_one();
         }
     }
@@ -135,9 +175,10 @@ impl Drop for Place {
     fn drop(&mut self) {
         let stage = *lock(&self.stage);
         let mut state = self.places.state();
-        if let Stage::Waiting(key) = stage {
-            state.waiting.remove(&key);
-        }
+        match stage {
+            Stage::Waiting(key) => state.waiting.remove(&key),
+            Stage::Asked(key) | Stage::Answered(key) => state.answering.remove(&key),
+        };
         state.free += 1;
         drop(state);
         self.places.changed.notify_one();
@@ -213,13 +254,29 @@ mod tests {
         newcomer.await;
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn after_a_second_who_is_answered_for_longest_goes() {
+        let places = Places::new(2);
+        let (first, second) = (places.take().await, places.take().await);
+        second.asked();
+        first.asked();
+        second.answered();
+        let mut newcomer = pin!(places.take());
+        for (pause, is_second_told) in [(PATIENCE / 2, false), (PATIENCE, true)] {
+            assert!(timeout(pause, &mut newcomer).await.is_err());
+            assert_eq!((is_told(&first).await, is_told(&second).await), (false, is_second_told));
+        }
+        drop(second);
+        newcomer.await;
+    }
+
     #[tokio::test]
     async fn a_place_that_is_left_is_free() {
         let places = Places::new(2);
         let (first, second) = (places.take().await, places.take().await);
         second.asked();
         drop((first, second));
-        assert!(places.state().waiting.is_empty());
+        assert!(places.state().waiting.is_empty() && places.state().answering.is_empty());
         let (_first, second) = (places.take().await, places.take().await);
         assert!(!second.is_wanted());
     }

@@ -33,6 +33,9 @@ use crate::places::{Place, Places};
 const CONNECTIONS_MAX: usize = 512;
 /// For a whole request head, and between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request head, and of what is read ahead: a whole crowd's are far below the memory that
+/// the pod has for this.
+const HEAD_MAX: usize = 16 << 10;
 /// A client that reads nothing must not hold a place for ever; whoever asks regularly connects
 /// again.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
@@ -73,6 +76,7 @@ where
 {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder.http1().max_buf_size(HEAD_MAX);
     let wire = TokioIo::new(Wire { stream, place: Arc::clone(&place) });
     let requests = TowerToHyperService::new(Requests { router, place: Arc::clone(&place) });
     let served = timeout(CONNECTION_AGE_MAX, builder.serve_connection(wire, requests));

@@ -74,8 +74,24 @@ pub struct Edge {
     port: Arc<EdgePort>,
     proposals: Arc<Waiting<Outcome>>,
     reads: Arc<Waiting<()>>,
-    /// Calls with one answer that are under way.
-    pub unary_calls: AtomicUsize,
+    /// Calls under way that end by themselves: those with one answer, and range streams.
+    pub finite_calls: AtomicUsize,
+}
+
+/// Counts a call that ends by itself while it lives: a stop waits for it.
+pub struct UnderWay(Arc<Edge>);
+
+impl UnderWay {
+    pub fn on(edge: &Arc<Edge>) -> Self {
+        edge.finite_calls.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(edge))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.finite_calls.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Edge {
@@ -86,7 +102,7 @@ impl Edge {
             port,
             proposals: Waiting::new(number),
             reads: Waiting::new(number),
-            unary_calls: AtomicUsize::new(0),
+            finite_calls: AtomicUsize::new(0),
         })
     }
 

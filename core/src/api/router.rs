@@ -2,13 +2,12 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::{HeaderMap, Request, Response, header};
 use hyper::body::Incoming;
 use tonic::body::Body;
 
-use super::edge::Edge;
+use super::edge::{Edge, UnderWay};
 use super::etcd::{auth, cluster, health, kv, lease, maintenance, range_stream, status, watch};
 use super::message_limit::Limited;
 use super::metrics::Kind;
@@ -116,22 +115,6 @@ pub async fn serve(
         dispatch(edge, rpc, request).await
     };
     Ok(call.observe(response))
-}
-
-/// Counts a call with one answer while it lives.
-struct UnderWay(Arc<Edge>);
-
-impl UnderWay {
-    fn on(edge: &Arc<Edge>) -> Self {
-        edge.unary_calls.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(edge))
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.unary_calls.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 fn find(path: &str) -> Option<(usize, &'static Rpc)> {

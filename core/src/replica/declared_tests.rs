@@ -110,6 +110,7 @@ impl LogStore for Log {
     }
 
     fn read(&self, low: u64, high: u64) -> Result<Vec<LogEntry>, Fault> {
+        self.witness.saw("read");
         self.log.read(low, high)
     }
 

@@ -203,6 +203,8 @@ impl Replica {
     /// The third part: waits for the sync; what it committed is for the next turn.
     pub fn finish(&mut self, outputs: &mut Outputs) -> Result<(), Fault> {
         let board = Arc::clone(&self.board);
+        // What is committed may have to be read back.
+        board.enter(Operation::LogAppend);
         let turn = self.driver.finish(&mut || board.enter(Operation::LogSync))?;
         self.board.leave();
         if let Some(took_us) = turn.synced_us {

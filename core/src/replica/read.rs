@@ -134,6 +134,7 @@ impl Reader {
             range::read_page(rows, query, at, limit, &mut |row| {
                 seen += 1;
                 take(row);
+                ControlFlow::Continue(())
             })
         })?;
         let (more, revision) = answered;
@@ -163,12 +164,12 @@ impl Reader {
         Ok(Answered { summary, revision })
     }
 
-    /// Reads the first `query.limit` rows of a natural query, and counts nothing. Answers whether
-    /// there are more, and the newest revision.
+    /// Reads the first `query.limit` rows of a natural query, fewer if `take` says that this one is
+    /// enough, and counts nothing. Answers whether there are more, and the newest revision.
     pub fn page(
         &self,
         query: &Range,
-        take: &mut dyn FnMut(RowRef<'_>),
+        take: &mut dyn FnMut(RowRef<'_>) -> ControlFlow<()>,
     ) -> Result<(bool, i64), Unreadable> {
         self.read(query.revision, |rows, at| range::read_page(rows, query, at, query.limit, take))
     }

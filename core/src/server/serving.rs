@@ -144,14 +144,14 @@ impl Thread {
 }
 
 impl Thread {
-    /// Ends the watches, and lets every call with one answer finish. What stays open then (lease
+    /// Ends the watches, and lets every call finish that ends by itself. What stays open then (lease
     /// streams, idle connections) is closed under the client, who will go elsewhere.
     async fn drain(&self) {
         self.edge.watching.end();
         let mut quiet = 0;
         while self.connections.load(Ordering::Relaxed) > 0 && quiet < QUIET_ROUNDS {
             tokio::time::sleep(ROUND).await;
-            let is_busy = self.edge.unary_calls.load(Ordering::Relaxed) > 0;
+            let is_busy = self.edge.finite_calls.load(Ordering::Relaxed) > 0;
             quiet = if is_busy { 0 } else { quiet + 1 };
         }
     }

@@ -50,9 +50,12 @@ pub(super) fn without_users(variable: &Variable, text: &str) -> String {
     }
 }
 
-/// A name may have an `@`.
+/// A name may have an `@`, and an address without a name an `=`.
 fn address_of(member: &str) -> &str {
-    member.split_once('=').map_or(member, |(_, address)| address)
+    match member.split_once('=') {
+        Some((name, address)) if !name.contains('/') => address,
+        Some(_) | None => member,
+    }
 }
 
 /// A password may hold anything, commas and slashes too: of what stands before it only this is known
@@ -96,6 +99,8 @@ mod tests {
             ("METASTORE_SIDECAR_LISTEN", "u:secret@[::]:2381", "…@[::]:2381"),
             (members, "a=http://u:secret@b:1", "…@b:1"),
             (members, "a=http://u:se,cret@b:1", "…@b:1"),
+            (members, "http://u:secret@h:1/?a=b", "http://…@h:1/?a=b"),
+            (members, "a=http://h:1,http://u:secret@h:2/?t=5s", "…@h:2/?t=5s"),
             (members, "a@b=http://c:1,a@b=http://c:2", "a@b=http://c:1,a@b=http://c:2"),
             ("METASTORE_DATA_DIR", "/data@home", "/data@home"),
         ] {

@@ -94,7 +94,12 @@ fn has_restarted(before: &Process, now: &Process) -> bool {
 
 fn log_error(known: &Observation, error: &CoreError) {
     let before = known.silence.as_ref().map(|silence| &silence.cause);
-    if before != Some(error) {
+    // How a connection breaks is chance: one that breaks again and again is said once.
+    let is_known = match (before, error) {
+        (Some(CoreError::Broken(_)), CoreError::Broken(_)) => true,
+        (before, error) => before == Some(error),
+    };
+    if !is_known {
         warn!(%error, "core does not answer");
     }
 }

@@ -262,6 +262,25 @@ async fn a_range_in_pieces_is_the_range() {
     }
 }
 
+#[tokio::test]
+async fn large_rows_behind_small_ones_come_in_messages_of_their_own() {
+    let store = Store::start().await;
+    if !store.is_ours("messages of bounded size, which etcd's are not") {
+        return;
+    }
+    for number in 0..2000 {
+        store.client.set(format!("r0{number:04}"), "v").await;
+    }
+    for number in 0..12 {
+        store.client.set(format!("r1{number:04}"), "v".repeat(1 << 20)).await;
+    }
+    let pieces = pieces(&store, prefix("r")).await.unwrap();
+    let sizes = pieces.iter().map(prost::Message::encoded_len);
+    assert!(sizes.max().unwrap() < 5 << 20, "twice the limit of a request, and a row");
+    assert_eq!(pieces.iter().map(|piece| piece.kvs.len()).sum::<usize>(), 2012);
+    assert_eq!(pieces.last().unwrap().count, 2012);
+}
+
 /// Lists, and believes that it may watch from the header's revision on.
 #[tokio::test]
 async fn pieces_have_all_that_their_header_claims() {

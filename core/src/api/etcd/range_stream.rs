@@ -4,6 +4,7 @@
 //! there on misses nothing. Header, `more` and `count` come with the last rows; only an empty range
 //! has a message without rows, because clients take such a one, where more may follow, for an error.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -15,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::{check, convert, header, status};
-use crate::api::edge::Edge;
+use crate::api::edge::{Edge, UnderWay};
 use crate::api::rpc::{Replies, Reply};
 use crate::domain::command::Range;
 use crate::domain::mvcc::range::{is_natural, successor};
@@ -44,7 +45,9 @@ pub async fn range_stream(edge: Arc<Edge>, request: pb::RangeRequest) -> Result<
         ));
     }
     let (sender, receiver) = mpsc::channel(QUEUE);
+    let under_way = UnderWay::on(&edge);
     tokio::spawn(async move {
+        let _until_it_ends = under_way;
         if let Err(status) = stream(&edge, query, &sender).await {
             // The client may have gone.
             drop(sender.send(Err(status)).await);
@@ -68,7 +71,7 @@ async fn stream(edge: &Arc<Edge>, query: Range, sender: &Sender) -> Result<(), S
         let read = read_page(edge, page.clone()).await?;
         let newest = *first_newest.get_or_insert(read.newest);
         (sent, left) = (sent + read.taken, left - read.taken);
-        if page.revision == 0 {
+        if page.revision <= 0 {
             page.revision = newest;
         }
         if read.more {
@@ -123,6 +126,8 @@ struct Page {
 
 async fn read_page(edge: &Arc<Edge>, page: Range) -> Result<Page, Status> {
     let reader = edge.context.reader.clone();
+    // Few of the rows before say nothing of the size of those to come.
+    let bytes_max = 2 * edge.context.limits.request_bytes;
     let read = tokio::task::spawn_blocking(move || {
         let mut rows = BytesMut::new();
         let mut last = Bytes::new();
@@ -131,6 +136,7 @@ async fn read_page(edge: &Arc<Edge>, page: Range) -> Result<Page, Status> {
             taken += 1;
             last = Bytes::copy_from_slice(row.key);
             convert::append_row(&mut rows, row);
+            if rows.len() < bytes_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         Ok(Page { rows: rows.freeze(), taken, last, more, newest })
     });

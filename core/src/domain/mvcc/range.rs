@@ -53,29 +53,31 @@ fn page(
     let more = read_page(view, query, at, limit, &mut |row| {
         taken += 1;
         take(row);
+        ControlFlow::Continue(())
     })?;
     let count = if more { view.count(&query.range, at)? } else { taken };
     Ok(Summary { more, count })
 }
 
-/// Reads the first `limit` rows of a natural query, and counts nothing. Answers whether there
-/// are more.
+/// Reads the first `limit` rows of a natural query, fewer if `take` says that this one is enough,
+/// and counts nothing. Answers whether there are more.
 pub fn read_page(
     view: &impl View,
     query: &Range,
     at: At,
     limit: i64,
-    take: &mut dyn FnMut(RowRef<'_>),
+    take: &mut dyn FnMut(RowRef<'_>) -> ControlFlow<()>,
 ) -> Result<bool, Fault> {
     let mut taken = 0;
+    let mut is_full = false;
     let mut more = false;
     view.scan(&query.range, at, &mut |row| {
-        if taken == limit {
+        if taken == limit || is_full {
             more = true;
             return ControlFlow::Break(());
         }
         taken += 1;
-        take(if query.keys_only { without_value(row) } else { row });
+        is_full = take(if query.keys_only { without_value(row) } else { row }).is_break();
         ControlFlow::Continue(())
     })?;
     Ok(more)

@@ -275,15 +275,15 @@ def expiry(at: Cluster, path: str, query: dict) -> Refused | None:
 
 def compacted(at: Cluster) -> int:
     """The store's compacted revision, by its own metric."""
-    return next(number for name, _, number in samples(at) if name == "etcd_debugging_mvcc_compact_revision")
+    return next(int(number) for name, _, number in samples(at) if name == "etcd_debugging_mvcc_compact_revision")
 
 
-def samples(at: Cluster) -> list[tuple[str, dict[str, str], int]]:
+def samples(at: Cluster) -> list[tuple[str, dict[str, str], float]]:
     """The store's metrics: name, labels, number."""
     with urllib.request.urlopen(f"http://{at.store.pod.address}:2381/metrics", timeout=5) as answer:
         lines = [line for line in answer.read().decode().splitlines() if line and not line.startswith("#")]
     parted = [line.rpartition(" ") for line in lines]
-    return [(series.split("{")[0], dict(re.findall(r'(\w+)="([^"]*)"', series)), int(float(number))) for series, _, number in parted]
+    return [(series.split("{")[0], dict(re.findall(r'(\w+)="([^"]*)"', series)), float(number)) for series, _, number in parted]
 
 
 @story("what all that asked of the store")
@@ -292,7 +292,7 @@ def asked_of_the_store(at: Cluster) -> str:
     for name, labels, number in samples(at):
         if name == "grpc_server_handled_total" and number:
             code = "" if labels["grpc_code"] == "OK" else f" {labels['grpc_code']}"
-            calls[labels["grpc_method"] + code] = calls.get(labels["grpc_method"] + code, 0) + number
+            calls[labels["grpc_method"] + code] = calls.get(labels["grpc_method"] + code, 0) + int(number)
     unknown = [name for name in calls if "Unimplemented" in name or "Internal" in name]
     assert not unknown and calls["RangeStream"] and calls["LeaseGrant"] and calls["Compact"], calls
     return ", ".join(f"{name} {number:,}" for name, number in sorted(calls.items(), key=lambda it: -it[1]))

@@ -69,14 +69,20 @@ fn is_numbered_port(tail: &str) -> bool {
 /// The variable that is most alike, if it is alike at all.
 fn nearest(name: &str) -> Option<&'static str> {
     let typed = name.strip_prefix(PREFIX)?.to_uppercase();
+    let most = (typed.len() / 4).max(1);
     let known = TABLE.iter().filter_map(|row| Some((row.name, row.name.strip_prefix(PREFIX)?)));
-    let (distance, nearest) =
-        known.map(|(full, known)| (edit_distance(&typed, known), full)).min()?;
-    (distance <= (typed.len() / 4).max(1)).then_some(nearest)
+    known
+        .filter_map(|(full, known)| Some((edit_distance(&typed, known, most)?, full)))
+        .min()
+        .map(|(_, nearest)| nearest)
 }
 
-/// Levenshtein's: letters to insert, remove or replace.
-fn edit_distance(from: &str, to: &str) -> usize {
+/// Levenshtein's: letters to insert, remove or replace; `None` if they are more than `most`. A file
+/// of nothing but mistakes must not take long.
+fn edit_distance(from: &str, to: &str, most: usize) -> Option<usize> {
+    if from.len().abs_diff(to.len()) > most {
+        return None;
+    }
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (at, letter) in (1..).zip(from.bytes()) {
         // The distances of `from`'s first `at` letters, from those of one letter fewer.
@@ -86,9 +92,11 @@ fn edit_distance(from: &str, to: &str) -> usize {
             let replaced = diagonal + usize::from(letter != other);
             next.push(replaced.min(above + 1).min(left + 1));
         }
+        // It never becomes less than the least of a row.
+        next.iter().min().filter(|least| **least <= most)?;
         row = next;
     }
-    row.last().copied().unwrap_or_default()
+    row.last().copied().filter(|distance| *distance <= most)
 }
 
 #[cfg(test)]

@@ -94,8 +94,10 @@ fn a_variable_of_etcd_is_a_warning_that_names_ours() {
 
 #[test]
 fn distances_count_letters() {
-    assert_eq!(edit_distance("", "abc"), 3);
-    assert_eq!(edit_distance("abc", ""), 3);
-    assert_eq!(edit_distance("kitten", "sitting"), 3);
-    assert_eq!(edit_distance("same", "same"), 0);
+    let pairs = [("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("same", "same", 0)];
+    for (from, to, distance) in pairs {
+        assert_eq!(edit_distance(from, to, 9), Some(distance), "{from} {to}");
+        assert_eq!(edit_distance(from, to, distance), Some(distance), "{from} {to}");
+        assert!(distance == 0 || edit_distance(from, to, distance - 1).is_none(), "{from} {to}");
+    }
 }

@@ -107,7 +107,8 @@ def test_a_crash_loop_backs_off(node, gone):
 def test_the_sidecar_starts_first_and_ends_last(node, gone):
     sidecars = [container(it, LASTING, **WWW, restartPolicy="Always", startupProbe=file_probe(it)) for it in ("one", "two")]
     job = container("job", "sleep 0.5")
-    pod = gone(stand_in(node, [container("main", "trap 'sleep 1; exit 3' TERM; while :; do sleep 0.1; done")], [*sidecars, job]).start())
+    main = container("main", "trap 'sleep 1; exit 3' TERM; touch /www/armed; while :; do sleep 0.1; done", **WWW)
+    pod = gone(stand_in(node, [main], [*sidecars, job]).start())
     assert pod.wait(lambda it: it.find("one", "startup fails 1/3"), 20), pod.table()
     assert pod["two"].starts == pod["main"].starts == 0
     file(pod, "one").touch()
@@ -116,6 +117,7 @@ def test_the_sidecar_starts_first_and_ends_last(node, gone):
     times = [pod.find("one", "started"), pod.find("two", "runs"), pod.find("two", "started"), pod.find("job", "runs")]
     times += [pod.find("job", "exits with 0"), pod.find("main", "runs"), pod.find("pod", "ready")]
     assert times == sorted(times), pod.table()
+    assert eventually(file(pod, "armed").exists), "main knows what to do on SIGTERM"
     pod.delete()
     ends = [pod.find("main", "exits with 3"), pod.find("two", "SIGTERM"), pod.find("two", "exits")]
     ends += [pod.find("one", "SIGTERM"), pod.find("one", "exits")]

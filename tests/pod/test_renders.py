@@ -121,3 +121,20 @@ def test_everything_is_in_the_namespace():
 
 def test_a_yaml_anchor_of_a_parent_chart_may_set_globals():
     assert release({"global": {"somebodyElses": 1}}).objects()
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("name", ["1234", "1e5", "on"])
+def test_a_release_may_be_called_anything(helm, name):
+    """Names that YAML would take for something else."""
+    for it in release(name=name, helm=helm).objects():
+        labels = it["metadata"]["labels"]
+        assert labels["app.kubernetes.io/instance"] == name and all(isinstance(label, str) for label in labels.values())
+
+
+@pytest.mark.parametrize("path", ["extraEnvVars", "core.extraEnvVars", "sidecar.extraEnvVars", "core.resources"])
+def test_an_empty_key_is_nothing(path):
+    values: dict = {path.split(".")[-1]: None}
+    for key in reversed(path.split(".")[:-1]):
+        values = {key: values}
+    assert release(values).pod()["containers"]

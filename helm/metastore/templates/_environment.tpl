@@ -93,7 +93,7 @@ env:
   - name: METASTORE_ENV_FILE
     value: /etc/metastore/run.env
 {{- end }}
-{{- with concat $root.Values.extraEnvVars (get $root.Values $container).extraEnvVars }}
+{{- with concat (default list $root.Values.extraEnvVars) (default list (get $root.Values $container).extraEnvVars) }}
   {{- toYaml . | nindent 2 }}
 {{- end }}
 envFrom:

@@ -34,8 +34,8 @@ $(METASTORE_NAME).{{ include "metastore.headless" . }}.{{ include "metastore.nam
 
 {{/* Selectors and claim templates never change: nothing may be added here. */}}
 {{- define "metastore.selector" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: member
 {{- end }}
 
@@ -55,8 +55,8 @@ app.kubernetes.io/component: member
 {{/* Takes (list root name component annotations labels): the metadata of an object. */}}
 {{- define "metastore.metadata" -}}
 {{- $root := index . 0 -}}
-name: {{ index . 1 }}
-namespace: {{ include "metastore.namespace" $root }}
+name: {{ index . 1 | quote }}
+namespace: {{ include "metastore.namespace" $root | quote }}
 labels:
   {{- include "metastore.labels" (list $root (index . 2) (index . 4)) | nindent 2 }}
 {{- with merge (dict) (index . 3) $root.Values.commonAnnotations }}

@@ -68,7 +68,7 @@
 {{- if le $size $reserve -}}
 {{- $no = append $no (printf "persistence.size is %s: core's ballast and what it keeps free take %d MiB, which leaves nothing for data" $values.persistence.size (div $reserve 1048576)) -}}
 {{- end -}}
-{{- with dig "limits" "memory" "" $values.core.resources -}}
+{{- with dig "limits" "memory" "" (default dict $values.core.resources) -}}
 {{/* Core's own rule (core/src/server/limits.rs), where it is only a warning. */}}
 {{- $need := add (include "metastore.blockCacheBytes" $ | int64) 201326592 -}}
 {{- if lt (include "metastore.bytes" . | int64) $need -}}

@@ -49,7 +49,8 @@ def main() -> int:
     finally:
         node.close()
     failed = [it.title for it, _, failure in told if failure]
-    table = "| story | what happened |\n|---|---|\n" + "".join(cells_of([it.title, failure or said]) for it, said, failure in told)
+    rows = [cells_of([it.title, failure or said]) for it, said, failure in told]
+    table = "\n".join(["| story | what happened |", "|---|---|", *rows, ""])
     print(table)
     if asked.write and not failed:
         described = command("git", "-C", PAGE.parent, "describe", "--always", "--dirty").strip()

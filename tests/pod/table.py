@@ -87,13 +87,13 @@ def page(rows: list[Row]) -> str:
     for row in rows:
         counts = [str(row.acknowledged), str(row.lost)] if row.acknowledged is not None else ["–", "–"]
         cells = [row.scenario.title, row.scenario.release, row.failure or row.sentence, seconds(row.unready), seconds(row.silent), *counts]
-        lines.append(cells_of(cells).rstrip())
+        lines.append(cells_of(cells))
     return "\n".join(lines) + "\n"
 
 
 def cells_of(cells: list[str]) -> str:
     """A row of a table in Markdown."""
-    return f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |\n"
+    return f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |"
 
 
 HEAD = """# What happens to the pod

@@ -21,15 +21,17 @@ const COPIED_MAX: usize = 4 << 10;
 
 /// Frames of one answer.
 #[derive(Debug)]
-pub struct ReplyBody {
+pub struct ReplyBody<K> {
     first: Option<Bytes>,
     parts: IntoIter<Bytes>,
     is_told: bool,
+    _kept: K,
 }
 
-impl ReplyBody {
-    /// `None` when the message is longer than gRPC can say.
-    pub fn of(reply: Reply) -> Option<Self> {
+impl<K> ReplyBody<K> {
+    /// Keeps `kept` until all is handed on, or the client has gone. `None` when the message is
+    /// longer than gRPC can say.
+    pub fn of(reply: Reply, kept: K) -> Option<Self> {
         let len = u32::try_from(reply.len()).ok()?;
         let Reply { head, body, rest } = reply;
         let joined = if body.len() <= COPIED_MAX { body.len() } else { 0 };
@@ -45,11 +47,12 @@ impl ReplyBody {
             parts.push(body);
         }
         parts.extend(rest);
-        Some(Self { first: Some(first.freeze()), parts: parts.into_iter(), is_told: false })
+        let first = Some(first.freeze());
+        Some(Self { first, parts: parts.into_iter(), is_told: false, _kept: kept })
     }
 }
 
-impl Body for ReplyBody {
+impl<K: Unpin> Body for ReplyBody<K> {
     type Data = Bytes;
     type Error = Status;
 
@@ -81,7 +84,7 @@ mod tests {
     use super::*;
 
     fn sent(reply: Reply) -> (Vec<usize>, Vec<u8>) {
-        let body = ReplyBody::of(reply).unwrap();
+        let body = ReplyBody::of(reply, ()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let mut body = std::pin::pin!(body);

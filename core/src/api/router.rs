@@ -7,7 +7,7 @@ use http::{HeaderMap, Request, Response, header};
 use hyper::body::Incoming;
 use tonic::body::Body;
 
-use super::edge::{Edge, UnderWay};
+use super::edge::Edge;
 use super::etcd::{auth, cluster, health, kv, lease, maintenance, range_stream, status, watch};
 use super::message_limit::Limited;
 use super::metrics::Kind;
@@ -105,7 +105,6 @@ pub async fn serve(
     };
     let metrics = Arc::clone(&edge.context.metrics);
     let call = metrics.started(number);
-    let _under_way = (rpc.kind == Kind::Unary).then(|| UnderWay::on(&edge));
     let response = if needs_leader(request.headers()) && edge.context.board.leader() == 0 {
         tonic::Status::from(status::NO_LEADER).into_http()
     } else {

@@ -17,7 +17,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{Grpc, ServerStreamingService, StreamingService, UnaryService};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::edge::Edge;
+use super::edge::{Edge, UnderWay};
 use super::etcd::status;
 use super::message_limit::Limited;
 use super::reply_body::ReplyBody;
@@ -61,11 +61,12 @@ where
     W: Future<Output = Result<Reply, Status>> + Send + 'static,
 {
     let sent = edge.context.metrics.sent_bytes.clone();
+    let under_way = UnderWay::on(&edge);
     let mut served = grpc::<M>(&edge).unary(Calling { edge, call }, request).await;
     // tonic has encoded nothing yet; its body would do that when it is polled.
     let Some(reply) = served.extensions_mut().remove::<Reply>() else { return served };
     let len = reply.len() as u64;
-    match ReplyBody::of(reply) {
+    match ReplyBody::of(reply, under_way) {
         Some(body) => {
             sent.inc_by(len);
             served.map(|_tonics| Body::new(body))

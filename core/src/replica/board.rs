@@ -35,6 +35,7 @@ pub enum Operation {
     LogAppend = 3,
     LogTruncate = 4,
     StoreRead = 5,
+    LogRead = 6,
 }
 
 impl Operation {
@@ -46,6 +47,7 @@ impl Operation {
             Self::LogAppend => "log append",
             Self::LogTruncate => "log truncation",
             Self::StoreRead => "store read",
+            Self::LogRead => "log read",
         }
     }
 }
@@ -232,6 +234,7 @@ impl Board {
             3 => Operation::LogAppend,
             4 => Operation::LogTruncate,
             5 => Operation::StoreRead,
+            6 => Operation::LogRead,
             _ => Operation::None,
         };
         (operation, self.operation_since.load(Ordering::Relaxed))

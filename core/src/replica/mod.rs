@@ -204,7 +204,7 @@ impl Replica {
     pub fn finish(&mut self, outputs: &mut Outputs) -> Result<(), Fault> {
         let board = Arc::clone(&self.board);
         // What is committed may have to be read back.
-        board.enter(Operation::LogAppend);
+        board.enter(Operation::LogRead);
         let turn = self.driver.finish(&mut || board.enter(Operation::LogSync))?;
         self.board.leave();
         if let Some(took_us) = turn.synced_us {

@@ -17,4 +17,5 @@ mod damage;
 mod disk_full;
 
 mod restart;
+mod stop;
 mod taken;

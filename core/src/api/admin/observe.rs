@@ -145,7 +145,8 @@ fn liveness(board: &Board) -> pb::Liveness {
             | Operation::StoreWrite
             | Operation::LogAppend
             | Operation::LogTruncate
-            | Operation::StoreRead => age(since_us / 1000),
+            | Operation::StoreRead
+            | Operation::LogRead => age(since_us / 1000),
         },
     }
 }

@@ -12,6 +12,7 @@ use metastore_proto::etcdserverpb as pb;
 use pb::range_request::SortOrder;
 use prost::Message;
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
@@ -47,13 +48,15 @@ pub async fn range_stream(edge: Arc<Edge>, request: pb::RangeRequest) -> Result<
     let (sender, receiver) = mpsc::channel(QUEUE);
     let under_way = UnderWay::on(&edge);
     tokio::spawn(async move {
-        let _until_it_ends = under_way;
         if let Err(status) = stream(&edge, query, &sender).await {
             // The client may have gone.
             drop(sender.send(Err(status)).await);
         }
     });
-    Ok(Box::pin(ReceiverStream::new(receiver)))
+    Ok(Box::pin(ReceiverStream::new(receiver).map(move |message| {
+        let _until_all_are_sent = &under_way;
+        message
+    })))
 }
 
 type Sender = mpsc::Sender<Result<Reply, Status>>;

@@ -19,6 +19,7 @@ SUBNET = "198.18.77"
 BRIDGE = "ms-test-br"
 NAMESPACE = "ms-test-pod"
 
+STORAGE_DRIVER = Path(__file__).parent.parent / "storage-driver"
 CONTAINERS_CONF = """[containers]
 default_ulimits = ["nofile={files}:{files}", "nproc=1024:1024"]
 [engine]
@@ -44,7 +45,7 @@ class Node:
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         (directory / "containers.conf").write_text(CONTAINERS_CONF.format(files=min(files, 1 << 20)))
         self.environment = {**os.environ, "CONTAINERS_CONF": str(directory / "containers.conf")}
-        driver = self.driver()
+        driver = command(STORAGE_DRIVER, directory).strip()
         self.base = ["podman", "--root", str(directory / driver), "--runroot", str(directory / f"run-{driver}")]
         self.base += ["--storage-driver", driver, "--cgroup-manager", "cgroupfs", "--runtime", "runc"]
         self.numbers = itertools.count(2)
@@ -52,19 +53,6 @@ class Node:
         command("ip", "link", "add", BRIDGE, "type", "bridge")
         command("ip", "address", "add", f"{SUBNET}.1/24", "dev", BRIDGE)
         command("ip", "link", "set", BRIDGE, "up")
-
-    def driver(self) -> str:
-        """overlay where it can be mounted here; vfs, which copies an image for each container, works everywhere."""
-        at = self.directory / "overlay-test"
-        lower, upper, work, merged = (at / name for name in ("lower", "upper", "work", "merged"))
-        for directory in (lower, upper, work, merged):
-            directory.mkdir(parents=True, exist_ok=True)
-        try:
-            command("mount", "-t", "overlay", "-o", f"lowerdir={lower},upperdir={upper},workdir={work}", "ms-test", merged)
-        except RuntimeError:
-            return "vfs"
-        command("umount", merged)
-        return "overlay"
 
     def close(self) -> None:
         self.clean()

@@ -89,6 +89,9 @@ def test_a_claim_template_never_changes(helm, cluster):
     [
         ("store", []),
         ("store", ["persistence.size=8192Mi"]),
+        ("store", ["persistence.size=8589934592"]),
+        ("store", ["persistence.size=8589934592e0"]),
+        ("store", ["persistence.size=8589934592000m"]),
         ("store", ["persistence.size=40Gi", "persistence.claimTemplateSize=8Gi"]),
         ("another", ["persistence.size=40Gi"]),
     ],

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from helm import release
+from helm import HELMS, Release, release
 from samples import another
 from values_yaml import CHART, read
 
@@ -101,23 +101,18 @@ def test_a_value_says_its_variable_and_the_programs_default(name):
     assert runs == (ROWS[name]["into"] == "run"), f"{value.name}: say whether a change rolls the pod"
 
 
-def places(values: dict, name: str) -> dict[str, str]:
+def places(values: dict, name: str, **where) -> dict[str, str]:
     """Where the variable is set, and to what."""
-    chart = release(values)
-    found = {}
-    start = chart.one("ConfigMap", "-metastore")["data"]
-    if name in start:
-        found["start"] = start[name]
-    lines = chart.one("ConfigMap", "-run")["data"]["run.env"].splitlines()
-    found.update({"run": line.split("=", 1)[1] for line in lines if line.startswith(f"{name}=")})
-    for container in ("core", "sidecar"):
-        env = [it for it in chart.container(container)["env"] if it["name"] == name]
-        found.update({container: it["value"] for it in env if "value" in it})
-        for key in (it["valueFrom"].get("configMapKeyRef") for it in env if "valueFrom" in it):
-            assert key is None or key["optional"] and key["name"].endswith("-run")
-            data = chart.one("ConfigMap", "-run")["data"]
-            found.update({f"{container}, at its start": data[key["key"]]} if key and key["key"] in data else {})
-    return found
+    chart = release(values, **where)
+    data = {it["metadata"]["name"]: it.get("data", {}) for it in chart.objects() if it["kind"] == "ConfigMap"}
+    lines = data["store-metastore-run"]["run.env"].splitlines()
+    sets = {
+        "start": data["store-metastore"],
+        "core": data["store-metastore-core"],
+        "run": dict(line.split("=", 1) for line in lines if "=" in line),
+        "pod": {it["name"]: it["value"] for it in chart.container("core")["env"] if "value" in it},
+    }
+    return {place: variables[name] for place, variables in sets.items() if name in variables}
 
 
 def nested(path: str, leaf) -> dict:
@@ -135,13 +130,21 @@ def test_a_value_reaches_its_variable_and_only_where_it_belongs(name):
     if name == "METASTORE_LOG_LEVEL":
         expected["run"] = text  # the sidecar has it from the file
     if row.get("core"):
-        expected["core, at its start"] = text
+        expected["core"] = text
     assert places(nested(row["value"], sample), name) == expected
 
 
 @pytest.mark.parametrize("number", [1572865, 10000000, 4294967295, 0])
 def test_whole_numbers_stay_whole(number):
     assert places({"core": {"quotaBackendBytes": number}}, "METASTORE_QUOTA_BACKEND_BYTES") == {"start": str(number)}
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("given", [2**63 - 1, str(2**63 - 1)])
+def test_the_largest_number_stays_itself(helm, given):
+    """Helm has read it as a float, which is one more."""
+    for name, place in [("METASTORE_KEEP_REVISIONS", "run"), ("METASTORE_SNAPSHOT_CATCHUP_ENTRIES", "start")]:
+        assert places(nested(ROWS[name]["value"], given), name, helm=helm) == {place: str(2**63 - 1)}
 
 
 def test_what_is_off_is_not_what_is_not_set():
@@ -162,13 +165,69 @@ def test_a_shared_file_system_is_counted_by_the_members_share(values, expected):
     assert places(values, "METASTORE_DISK_CAPACITY_BYTES") == expected
 
 
+# As Kubernetes' documents have them, and its parser.
+QUANTITIES = {
+    10**9: [1e9, 10**9, "1e9", "1E9", "1e+9", "10e8", "1000000e3", "1G", "1000M", "1000000k", "1000000000000m", "+1G", "1.G", ".001T"],
+    3 * 2**29: ["1.5Gi", "1536Mi", "1610612736", 1610612736.0],
+    2**33: ["8Gi", "8589934592", "8589934591001m", "8589934592000000u", "8589934592000000000n"],
+    10**18: ["1E", "1000P", 1e18],
+    2**60: ["1Ei", "1024Pi"],
+    2**63 - 1: [2**63 - 1, "9223372036854775807", "8Ei", "9223372036.854775807G", "99E", "1e99"],
+}
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize(("size", "number"), [(it, number) for number, every in QUANTITIES.items() for it in every], ids=str)
+def test_a_size_is_any_quantity_of_kubernetes(helm, size, number):
+    """A fraction is rounded up, and what is too large is the largest number, there as here."""
+    chart = release({"persistence": {"sharedFilesystem": True, "size": size}}, helm=helm)
+    assert chart.one("ConfigMap", "-metastore")["data"]["METASTORE_DISK_CAPACITY_BYTES"] == str(number)
+    claim = chart.one("StatefulSet")["spec"]["volumeClaimTemplates"][0]["spec"]
+    assert claim["resources"]["requests"]["storage"] == (size if isinstance(size, str) else str(number))
+    assert chart.container("core")["startupProbe"]["failureThreshold"] == max(600, min(60 * (number >> 30), 2**31 - 1))
+
+
 def test_both_containers_start_with_the_same_variables():
     chart = release({"extraEnvVars": [{"name": "TZ", "value": "UTC"}], "extraEnvVarsCM": "a", "extraEnvVarsSecret": "b",
                      "core": {"extraEnvVars": [{"name": "RUST_BACKTRACE", "value": "1"}]}})
     core, sidecar = chart.container("core"), chart.container("sidecar")
-    assert core["envFrom"] == sidecar["envFrom"]
-    assert {"secretRef": {"name": "b"}} in core["envFrom"]
+    ours, cores, theirs = ({"configMapRef": {"name": name}} for name in ("store-metastore", "store-metastore-core", "a"))
+    assert sidecar["envFrom"] == [ours, theirs, {"secretRef": {"name": "b"}}], "of two that are loaded the later wins"
+    assert core["envFrom"] == [ours, cores, theirs, {"secretRef": {"name": "b"}}]
     names = [{it["name"] for it in one["env"]} for one in (core, sidecar)]
     assert "TZ" in names[0] & names[1]
     assert "RUST_BACKTRACE" in names[0] - names[1]
     assert "METASTORE_ENV_FILE" in names[1] - names[0]
+
+
+def environment(chart: Release, container: str, theirs: dict[str, str]) -> dict[str, str]:
+    """As Kubernetes makes it: what is loaded, later over earlier, and over all that the container's own."""
+    found = {}
+    for source in chart.container(container)["envFrom"]:
+        name = source["configMapRef"]["name"]
+        found |= theirs if name == "theirs" else chart.by_id()[f"ConfigMap/{name}"].get("data", {})
+    return found | {it["name"]: it.get("value", "") for it in chart.container(container)["env"]}
+
+
+def test_a_variable_in_a_configmap_of_theirs_wins_but_for_what_is_said_to_be_the_pods_own():
+    theirs = dict.fromkeys(CHARTS["variables"], "theirs")
+    lost = set()
+    for row in ROWS.values():
+        chart = release({"extraEnvVarsCM": "theirs", **nested(row["value"], another(VALUES[row["value"]]))})
+        every = environment(chart, "core", theirs).items() | environment(chart, "sidecar", theirs).items()
+        lost |= {name for name, text in every if text != "theirs"}
+    said = VALUES["extraEnvVarsCM"].sentence.split("the pod's own")[1]
+    assert lost == set(re.findall("`(METASTORE_\\w+)`", said))
+    operations = (ROOT / "docs" / "operations.md").read_text().split("`METASTORE_` variable in `extraEnvVarsCM`")[1]
+    assert lost == set(re.findall("`(METASTORE_\\w+)`", operations.split("\n\n")[0]))
+
+
+@pytest.mark.parametrize("container", ["core", "sidecar"])
+def test_a_containers_own_variable_takes_the_place_of_everybodys(container):
+    """Helm 4 would refuse a name that comes twice."""
+    ours = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+    chart = release({"extraEnvVars": ours, "extraEnvVarsCM": "theirs", container: {"extraEnvVars": [{"name": "A", "value": "$(B)"}, {"name": "C", "value": None}]}})
+    extra = {name: [it["name"] for it in chart.container(name)["env"] if not it["name"].startswith("METASTORE_")] for name in ("core", "sidecar")}
+    assert extra.pop(container) == ["B", "A", "C"]
+    assert list(extra.values()) == [["A", "B"]]
+    assert environment(chart, container, {"A": "theirs"})["A"] == "$(B)"

@@ -9,7 +9,7 @@ import promql_parser
 import pytest
 import yaml
 
-from helm import release, value_set
+from helm import release, rendered, value_set
 from values_yaml import CHART
 
 ROOT = CHART.parents[1]
@@ -120,6 +120,12 @@ def test_rules_are_chosen_labelled_and_linked():
     assert down["annotations"]["runbook_url"] == "https://example.org/operations.md#metastorecoredown"
     basic = rules({"metrics": {"prometheusRule": {"enabled": True}}})
     assert "MetastoreGRPCRequestsSlow" not in [it["alert"] for it in basic], "not measured"
+
+
+def test_a_label_of_theirs_takes_the_place_of_ours():
+    values = {"metrics": {"prometheusRule": {"enabled": True, "alertLabels": {"severity": "page"}}}}
+    assert {it["labels"]["severity"] for it in rules(values)} == {"page"}
+    assert "severity: critical" not in rendered(release(values)), "a key that comes twice"
 
 
 @pytest.mark.parametrize(("kind", "values"), [("PodMonitor", "monitoring"), ("ServiceMonitor", "service-monitor")])

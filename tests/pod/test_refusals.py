@@ -25,6 +25,14 @@ REFUSED = [
         "persistence.size is 200Mi: core's ballast and what it keeps free take 208 MiB, which leaves nothing for data",
     ),
     (
+        {"persistence": {"size": 1e8}},
+        "persistence.size is 100000000: core's ballast and what it keeps free take 166 MiB, which leaves nothing for data",
+    ),
+    (
+        {"persistence": {"size": "1E"}, "core": {"ballastBytes": "9999999TiB"}},
+        "persistence.size is 1E: core's ballast and what it keeps free take 8796093022335 MiB, which leaves nothing for data",
+    ),
+    (
         {"core": {"quotaBackendBytes": "7783MiB"}},
         "core.quotaBackendBytes is 7783MiB: more than 95 % of persistence.size, which is 8Gi, and the file system itself takes some",
     ),
@@ -45,6 +53,18 @@ REFUSED = [
         "core.resources.limits.memory is 100Mi: below core.blockCacheBytes",
     ),
     (
+        {"core": {"resources": {"limits": {"memory": "512m"}}}},
+        "core.resources.limits.memory is 512m: below core.blockCacheBytes",
+    ),
+    (
+        {"core": {"resources": {"limits": {"memory": 1e8}}}},
+        "core.resources.limits.memory is 100000000: below core.blockCacheBytes",
+    ),
+    (
+        {"core": {"blockCacheBytes": "9999999TiB"}},
+        "core.resources.limits.memory is 512Mi: below core.blockCacheBytes",
+    ),
+    (
         {"adminSocket": "/run/" + "x" * 103},
         "adminSocket has 108 bytes: the path of a Unix socket has at most 107",
     ),
@@ -59,6 +79,14 @@ REFUSED = [
     (
         {"adminSocket": "/tmp/admin.sock"},
         "adminSocket is /tmp/admin.sock: its directory is a volume of its own, which cannot be /tmp",
+    ),
+    (
+        {"adminSocket": "/usr/local/bin/admin.sock"},
+        "adminSocket is /usr/local/bin/admin.sock: its directory is a volume of its own, which cannot be /usr/local/bin",
+    ),
+    (
+        {"persistence": {"mountPath": "/tmp"}},
+        "persistence.mountPath is /tmp: the volume would hide what is there",
     ),
     (
         {"persistence": {"mountPath": "/var/run/etcd"}},
@@ -77,9 +105,23 @@ REFUSED = [
         "core.advertiseClientUrls is http://a.example:2379,http://0.0.0.0:2379: nobody can connect to an address that means every address",
     ),
     (
-        {"core": {"advertiseClientUrls": "http://[::]:2379"}},
-        "core.advertiseClientUrls is http://[::]:2379: nobody can connect",
+        {"core": {"advertiseClientUrls": "HTTP://[::]:2379"}},
+        "core.advertiseClientUrls is HTTP://[::]:2379: nobody can connect",
     ),
+    *(
+        ({"core": {"advertiseClientUrls": urls}}, "core.advertiseClientUrls: each is http://host:port, with commas between them")
+        for urls in (
+            "https://a.example:2379",
+            "http://a.example",
+            "http://a.example:65536",
+            "http://a.example:0",
+            "http://user:word@a.example:1",
+            "http://a.example:1/path",
+            "http://a.example:1 http://a.example:2",
+            " , ",
+        )
+    ),
+    ({"fullnameOverride": "My_DB"}, "objects would be called My_DB: the name of a Service has small letters, digits and hyphens"),
     (
         {"containerPorts": {"client": 2381}},
         "containerPorts.client and containerPorts.sidecar are both 2381: the containers share their ports",
@@ -87,6 +129,10 @@ REFUSED = [
     (
         {"metrics": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
         "metrics.podMonitor and metrics.serviceMonitor are both enabled: every series would be stored twice",
+    ),
+    (
+        {"metrics": {"podMonitor": {"enabled": True, "scrapeTimeout": "1m"}}},
+        "metrics.podMonitor.scrapeTimeout is 1m: longer than its interval, which is 30s: the Prometheus operator would leave it out",
     ),
     (
         {"terminationGracePeriodSeconds": 19, "sidecar": {"shutdownGrace": "5s"}},
@@ -123,6 +169,7 @@ REFUSED = [
     ({"core": {"heartbeatInterval": 0}}, "core.heartbeatInterval is 0: the program takes 1ms to 10s"),
     ({"core": {"heartbeatInterval": "999us"}}, "core.heartbeatInterval is 999us: the program takes 1ms to 10s"),
     ({"core": {"electionTimeout": "50s1us"}}, "core.electionTimeout is 50s1us: the program takes at most 50s"),
+    ({"core": {"electionTimeout": 2**63 - 1}}, "core.electionTimeout is 9223372036854775807: the program takes at most 50s"),
     ({"core": {"electionTimeout": 50001}}, "core.electionTimeout is 50001: the program takes at most 50s"),
     ({"core": {"snapshotCatchupEntries": 0}}, "core.snapshotCatchupEntries is 0: the program takes 1 or more"),
     ({"core": {"maxRequestBytes": "1025MiB"}}, "core.maxRequestBytes is 1025MiB: the program takes 1 to 1GiB"),
@@ -186,6 +233,10 @@ REFUSED = [
         "core.extraEnvVars: METASTORE_NAME is the chart's: it is the name of the pod",
     ),
     (
+        {"sidecar": {"extraEnvVars": [{"name": "TZ", "value": "UTC"}, {"name": "TZ", "value": "CET"}]}},
+        "sidecar.extraEnvVars: TZ is there twice",
+    ),
+    (
         {"extraEnvVars": [{"name": "metastore_quota_backend_bytes", "value": "7"}]},
         "extraEnvVars: metastore_quota_backend_bytes is not a variable that metastore reads: names are in upper case",
     ),
@@ -211,18 +262,19 @@ TYPOS = [
     ({"core": {"shutdownGrace": "10"}}, "shutdownGrace"),
     ({"core": {"shutdownGrace": 10}}, "shutdownGrace"),
     ({"core": {"quotaBackendBytes": "8G"}}, "quotaBackendBytes"),
-    ({"persistence": {"size": "8GiB"}}, "size"),
+    *(({"persistence": {"size": size}}, "size") for size in ("", "8GiB", "8gi", "-1Gi", "1e", "1Ee3", "1.5.5", ".", "0x10", "8 Gi", 0)),
     ({"sidecar": {"disk": {"lowFree": "ten"}}}, "lowFree"),
     ({"sidecar": {"compaction": {"keepRevisions": -1}}}, "keepRevisions"),
     ({"containerPorts": {"client": 70000}}, "client"),
+    # Kubernetes takes 0 for its own default, which is 3.
+    ({"core": {"startupProbe": {"failureThreshold": 0}}}, "failureThreshold"),
     ({"adminSocket": "admin.sock"}, "adminSocket"),
     ({"core": {"image": {"digest": "sha256:123"}}}, "digest"),
     ({"extraEnvVars": [{"nam": "A"}]}, "extraEnvVars"),
     ({"commonLabels": {"a": 1}}, "commonLabels"),
     ({"clusterDomain": "a/b"}, "clusterDomain"),
-    ({"core": {"advertiseClientUrls": "https://a.example:2379"}}, "advertiseClientUrls"),
-    ({"core": {"advertiseClientUrls": "http://a.example"}}, "advertiseClientUrls"),
-    ({"core": {"advertiseClientUrls": "http://a.example:65536"}}, "advertiseClientUrls"),
+    ({"image": {"pullSecrets": [{"nam": "a"}]}}, "pullSecrets"),
+    ({"metrics": {"podMonitor": {"interval": "10us"}}}, "interval"),
     ({"sidecar": {"disk": {"clearAfter": "5000000000ms"}}}, "clearAfter"),
 ]
 
@@ -286,6 +338,10 @@ ALLOWED = [
     {"core": {"maxTxnOps": 1000000, "maxConcurrentStreams": 4294967295, "maxRequestBytes": "1GiB", "servingThreads": 0}},
     {"core": {"watchProgressNotifyInterval": "100000us"}},
     {"core": {"advertiseClientUrls": "http://[fd00::1]:2379, http://a.example:65535/"}},
+    {"core": {"advertiseClientUrls": " HTTP://b.example:2379/ ,http://a:1,,http://b.example:02379,"}},
+    {"core": {"resources": {"limits": {"memory": "0"}}}},
+    *({"core": {"resources": {"limits": {"memory": it}}}} for it in (268435456, 3e8, "268435455001m", ".25Gi", "3e8", "1E")),
+    {"core": {"electionTimeout": "010s"}},
     {"sidecar": {"livenessWindow": "2501ms"}},
     {"sidecar": {"disk": {"floorFree": "0.01%", "lowFree": "0.02%", "clearFree": "99.99%", "warnFree": "100%"}}},
     {"sidecar": {"disk": {"floorFree": "100MiB", "lowFree": "5%", "clearFree": "500MiB", "warnFree": 600000000}}},

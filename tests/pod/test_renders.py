@@ -1,6 +1,8 @@
 """Every set of values × every Kubernetes × both Helms: lints, and renders what the API accepts."""
 
 import copy
+import json
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -119,8 +121,18 @@ def test_everything_is_in_the_namespace():
         assert f".{namespace}.svc." in str(objects)
 
 
-def test_a_yaml_anchor_of_a_parent_chart_may_set_globals():
-    assert release({"global": {"somebodyElses": 1}}).objects()
+@pytest.mark.parametrize("helm", HELMS)
+def test_another_chart_may_include_this_one(helm, tmp_path):
+    """With a condition, globals of its own, a list of objects where we have names, and keys left empty."""
+    shutil.copytree(CHART, tmp_path / "charts" / "metastore")
+    dependency = {"name": "metastore", "version": "*", "condition": "metastore.enabled"}
+    (tmp_path / "Chart.yaml").write_text(json.dumps({"apiVersion": "v2", "name": "shop", "version": "1.0.0", "dependencies": [dependency]}))
+    (tmp_path / "values.yaml").write_text("metastore: {enabled: true, core: , networkPolicy: }")
+    secrets = {"imagePullSecrets": [{"name": "one"}, "two", "one"], "somebodyElses": 1}
+    chart = release({"global": secrets, "metastore": {"sidecar": {"compaction": None}}}, helm=helm, chart=tmp_path)
+    assert chart.by_id().keys() == release(helm=helm).by_id().keys()
+    assert chart.pod() == {**release(helm=helm).pod(), "imagePullSecrets": [{"name": "one"}, {"name": "two"}]}
+    assert not release({"metastore": {"enabled": False}}, helm=helm, chart=tmp_path).objects()
 
 
 @pytest.mark.parametrize("helm", HELMS)
@@ -132,9 +144,33 @@ def test_a_release_may_be_called_anything(helm, name):
         assert labels["app.kubernetes.io/instance"] == name and all(isinstance(label, str) for label in labels.values())
 
 
-@pytest.mark.parametrize("path", ["extraEnvVars", "core.extraEnvVars", "sidecar.extraEnvVars", "core.resources"])
-def test_an_empty_key_is_nothing(path):
-    values: dict = {path.split(".")[-1]: None}
-    for key in reversed(path.split(".")[:-1]):
-        values = {key: values}
-    assert release(values).pod()["containers"]
+@pytest.mark.parametrize("name", ["1234", "1e5", "on"])
+def test_what_is_named_may_be_called_anything(name):
+    values = {
+        "fullnameOverride": name,
+        "namespaceOverride": name,
+        "extraEnvVarsCM": name,
+        "extraEnvVarsSecret": name,
+        "image": {"pullSecrets": [name]},
+        "persistence": {"storageClass": name},
+        "metrics": {"podMonitor": {"enabled": True, "interval": ""}},
+        **dict.fromkeys(["priorityClassName", "schedulerName", "runtimeClassName"], name),
+    }
+    for it in release(values).objects() + release({"persistence": {"existingClaim": name}, "serviceAccount": {"name": name}}).objects():
+        if it["kind"] not in MONITORS:
+            kubernetes_validate.validate(it, "1.37.0", strict=True)
+    assert release(values).one("PodMonitor")["spec"]["namespaceSelector"] == {"matchNames": [name]}
+
+
+def test_a_release_with_dots_makes_services_without():
+    for it in release(name="a.b").objects():
+        assert it["metadata"]["name"].startswith("a-b-metastore")
+        assert it["metadata"]["labels"]["app.kubernetes.io/instance"] == "a.b"
+
+
+def test_large_numbers_are_numbers():
+    """Go would print a million as 1e+06, which Kubernetes does not take for a whole number."""
+    probe = {"periodSeconds": 1000000, "timeoutSeconds": 1000000, "failureThreshold": 1000000}
+    values = {"core": {"startupProbe": probe, "readinessProbe": probe}, "terminationGracePeriodSeconds": 1000000, "minReadySeconds": 1000000}
+    assert "e+06" not in rendered(release(values))
+    kubernetes_validate.validate(release(values).one("StatefulSet"), "1.37.0", strict=True)

@@ -1,7 +1,7 @@
 """values.yaml as data: each value with its sentence, its kind and its default.
 
-The comments are the only place where a value is described; the schema and the README's table are
-made of them.
+The comments are the only place where a value is described; the schema, the README's table and the
+file of defaults are made of them.
 """
 
 import json
@@ -15,8 +15,8 @@ CHART = Path(__file__).resolve().parents[2] / "helm" / "metastore"
 
 SIZE = r"[0-9]+ *([bB]|[kKmMgGtT]([bB]|[iI][bB]?))?"
 DURATION = r"([0-9]{1,9}(us|ms|s|m|h))+"
-PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-URL = rf"http://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):{PORT}/?"
+# Kubernetes' own grammar, without what is negative.
+QUANTITY = r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?"
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 AMOUNTS = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
 
@@ -29,15 +29,18 @@ KINDS = {
     "share": {"type": ["string", "integer"], "pattern": f"^([0-9]+(\\.[0-9]{{1,2}})? *%|{SIZE})?$", "minimum": 0},
     "count": {"type": ["string", "integer"], "pattern": "^[0-9]*$", "minimum": 0},
     "positive": {"type": "integer", "minimum": 1},
+    "positive-or-empty": {"type": ["string", "integer"], "pattern": "^([1-9][0-9]*)?$", "minimum": 1},
     "not-negative": {"type": "integer", "minimum": 0},
     "port": {"type": "integer", "minimum": 1, "maximum": 65535},
     "switch": {"enum": ["", True, False, "true", "false"]},
-    "quantity": {"type": ["string", "integer"], "pattern": r"^([0-9]+(\.[0-9]+)?([kMGTP]|[KMGTP]i)?)?$", "minimum": 1},
+    "scrape-time": {"type": "string", "pattern": "^([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$"},
+    "quantity": {"type": ["string", "integer"], "pattern": f"^{QUANTITY}$", "minimum": 1},
+    "quantity-or-empty": {"type": ["string", "integer"], "pattern": f"^({QUANTITY})?$", "minimum": 1},
     "path": {"type": "string", "pattern": "^/[^ :]*[^/ :]$"},
-    "urls": {"type": "string", "pattern": f"^({URL}( *, *{URL})*)?$"},
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
     "labels": TEXTS,
     "names": {"type": "array", "items": {"type": "string"}},
+    "secrets": {"type": "array", "items": {"type": ["string", "object"], "required": ["name"]}},
     "object": {"type": "object"},
     "objects": {"type": "array", "items": {"type": "object"}},
     "anything-list": {"type": "array", "items": {"type": ["object", "string"]}},
@@ -46,7 +49,7 @@ KINDS = {
         "items": {
             "type": "object",
             "required": ["name"],
-            "properties": {"name": {"type": "string"}, "value": {"type": "string"}, "valueFrom": {"type": "object"}},
+            "properties": {"name": {"type": "string"}, "value": {"type": ["string", "null"]}, "valueFrom": {"type": "object"}},
             "additionalProperties": False,
         },
     },
@@ -58,8 +61,10 @@ KINDS = {
 }
 KIND_OF_DEFAULT = {bool: {"type": "boolean"}, int: {"type": "integer"}, str: {"type": "string"}}
 
-# Groups that others write into: a chart that includes this one, and Kubernetes' own fields.
+# A group that a chart that includes this one writes into.
 OPEN = {("global",)}
+# What such a chart has as the condition of including this one; Helm hands it on.
+CONDITION = {"enabled": {"description": "Not read: for a chart that includes this one.", "type": "boolean"}}
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ def schema() -> dict:
         "title": "metastore",
         "description": "Made from values.yaml by tests/pod/documents.",
         "type": "object",
-        "properties": {},
+        "properties": dict(CONDITION),
         "additionalProperties": False,
     }
     for value in read():
@@ -139,6 +144,23 @@ def schema() -> dict:
 
 def schema_text() -> str:
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def defaults() -> dict[str, object]:
+    """Path → default of each value, and of a group with Kubernetes' own fields, where a key left empty takes one away."""
+    found = {}
+    for value in read():
+        group = value.path[:-1]
+        if value.kind == "rest":
+            found.setdefault(".".join(group), {})[value.path[-1]] = value.default
+        else:
+            found[value.name] = value.default
+    return found
+
+
+def defaults_text() -> str:
+    head = "# Made from values.yaml by tests/pod/documents, for templates/_defaults.tpl.\n"
+    return head + "".join(f"{path}: {json.dumps(default, ensure_ascii=False)}\n" for path, default in defaults().items())
 
 
 def table() -> str:

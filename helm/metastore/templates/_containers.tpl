@@ -3,7 +3,7 @@
 {{- define "metastore.core" -}}
 {{- $probes := include "metastore.text" .Values.containerPorts.sidecar -}}
 name: core
-image: {{ include "metastore.image" (list . .Values.core.image (default .Chart.AppVersion .Values.image.tag)) }}
+image: {{ include "metastore.image" (list . .Values.core.image (default .Chart.AppVersion .Values.image.tag)) | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- with include "metastore.containerSecurity" . }}{{ nindent 0 . }}{{ end }}
 {{ include "metastore.env" (list . "core") }}
@@ -14,8 +14,8 @@ startupProbe:
   httpGet:
     path: /startup
     port: {{ $probes }}
-  periodSeconds: {{ .Values.core.startupProbe.periodSeconds }}
-  timeoutSeconds: {{ .Values.core.startupProbe.timeoutSeconds }}
+  periodSeconds: {{ include "metastore.text" .Values.core.startupProbe.periodSeconds }}
+  timeoutSeconds: {{ include "metastore.text" .Values.core.startupProbe.timeoutSeconds }}
   failureThreshold: {{ include "metastore.startupFailures" . }}
 readinessProbe:
   httpGet:
@@ -60,7 +60,7 @@ volumeMounts:
 {{- define "metastore.sidecar" -}}
 {{- $port := include "metastore.text" .Values.containerPorts.sidecar -}}
 name: sidecar
-image: {{ include "metastore.image" (list . .Values.sidecar.image (default .Chart.AppVersion .Values.image.tag)) }}
+image: {{ include "metastore.image" (list . .Values.sidecar.image (default .Chart.AppVersion .Values.image.tag)) | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- if include "metastore.native" . }}
 restartPolicy: Always

@@ -7,7 +7,7 @@
 {{/* Takes (list root path): the text of the value at a path. */}}
 {{- define "metastore.value" -}}
 {{- $value := (index . 0).Values -}}
-{{- range splitList "." (index . 1) }}{{ $value = get (default (dict) $value) . }}{{ end -}}
+{{- range splitList "." (index . 1) }}{{ $value = index $value . }}{{ end -}}
 {{- include "metastore.text" $value -}}
 {{- end }}
 
@@ -43,68 +43,72 @@
 {{- with .Values.sidecar.logLevel | default .Values.logLevel }}{{ $_ := set $run "METASTORE_LOG_LEVEL" . }}{{ end -}}
 # What the sidecar takes over while it runs.
 {{- range $name, $text := $run }}
-{{ $name }}={{ include "metastore.text" $text }}
+{{ $name }}={{ $text }}
 {{- end }}
 {{- end }}
 
-{{/* What core has of it, each in a key of its own. */}}
-{{- define "metastore.runOfCore" -}}
+{{/* What core alone starts with: its own, a change of which rolls the pod, and what it reads of that file, a change of which does not. */}}
+{{- define "metastore.startOfCore" -}}
+{{- $core := include "metastore.set" (list . "core") | fromYaml -}}
 {{- $run := include "metastore.set" (list . "run") | fromYaml -}}
 {{- range $name, $row := (include "metastore.variables" . | fromYaml).variables -}}
-{{- if not $row.core }}{{ $run = omit $run $name }}{{ end -}}
+{{- if and $row.core (hasKey $run $name) }}{{ $_ := set $core $name (get $run $name) }}{{ end -}}
 {{- end -}}
-{{- toYaml $run -}}
+{{- toYaml $core -}}
 {{- end }}
 
-{{/* Takes (list root container): the container's own variables, then those of everybody. */}}
+{{/* Takes (list root container): the container's variables. Kubernetes lets those of `env` win over all that is loaded, so only what
+must be the pod's own is there, and what extraEnvVars adds. */}}
 {{- define "metastore.env" -}}
 {{- $root := index . 0 -}}
 {{- $container := index . 1 -}}
+{{- $fullname := include "metastore.fullname" $root -}}
 env:
   - name: METASTORE_NAME
     valueFrom:
       fieldRef:
         fieldPath: metadata.name
 {{- if eq $container "core" }}
-{{- $client := include "metastore.text" $root.Values.containerPorts.client }}
-{{- $set := include "metastore.set" (list $root "core") | fromYaml }}
   - name: METASTORE_INITIAL_ADVERTISE_PEER_URLS
     value: http://{{ include "metastore.podHost" $root }}:2380
-{{- if not $set.METASTORE_ADVERTISE_CLIENT_URLS }}
   - name: METASTORE_ADVERTISE_CLIENT_URLS
-    value: http://{{ include "metastore.podHost" $root }}:{{ $client }},http://{{ include "metastore.serviceHost" $root }}:{{ include "metastore.text" $root.Values.service.ports.client }}
-{{- end }}
-{{- range $name, $text := $set }}
-  - name: {{ $name }}
-    value: {{ include "metastore.text" $text | quote }}
-{{- end }}
-{{- /* Named here and set there, if at all: a change of it does not change the pod. */}}
-{{- range $name, $row := (include "metastore.variables" $root | fromYaml).variables }}
-{{- if $row.core }}
-  - name: {{ $name }}
-    valueFrom:
-      configMapKeyRef:
-        name: {{ include "metastore.fullname" $root }}-run
-        key: {{ $name }}
-        optional: true
-{{- end }}
-{{- end }}
+    value: {{ $root.Values.core.advertiseClientUrls | default (include "metastore.clientUrls" $root) | quote }}
 {{- else }}
   - name: METASTORE_ENV_FILE
     value: /etc/metastore/run.env
 {{- end }}
-{{- with concat (default list $root.Values.extraEnvVars) (default list (get $root.Values $container).extraEnvVars) }}
+{{- with include "metastore.extraVariables" (list $root.Values.extraEnvVars (get $root.Values $container).extraEnvVars) | fromYamlArray }}
   {{- toYaml . | nindent 2 }}
 {{- end }}
 envFrom:
   - configMapRef:
-      name: {{ include "metastore.fullname" $root }}
+      name: {{ $fullname | quote }}
+{{- if eq $container "core" }}
+  - configMapRef:
+      name: {{ $fullname }}-core
+{{- end }}
 {{- with $root.Values.extraEnvVarsCM }}
   - configMapRef:
-      name: {{ . }}
+      name: {{ . | quote }}
 {{- end }}
 {{- with $root.Values.extraEnvVarsSecret }}
   - secretRef:
-      name: {{ . }}
+      name: {{ . | quote }}
 {{- end }}
+{{- end }}
+
+{{/* The pod and the client Service. */}}
+{{- define "metastore.clientUrls" -}}
+http://{{ include "metastore.podHost" . }}:{{ .Values.containerPorts.client }},http://{{ include "metastore.serviceHost" . }}:{{ .Values.service.ports.client }}
+{{- end }}
+
+{{/* Takes (list everybodys own): both lists, without what the second has itself. Helm 4 refuses a name that comes twice. */}}
+{{- define "metastore.extraVariables" -}}
+{{- $variables := list -}}
+{{- $own := list -}}
+{{- range index . 1 }}{{ $own = append $own .name }}{{ end -}}
+{{- range index . 0 -}}
+{{- if not (has .name $own) }}{{ $variables = append $variables . }}{{ end -}}
+{{- end -}}
+{{- concat $variables (index . 1) | toYaml -}}
 {{- end }}

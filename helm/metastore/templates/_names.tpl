@@ -3,7 +3,8 @@
 {{/* Short enough that what Kubernetes appends (a revision's hash, `-headless`) fits into 63 bytes. */}}
 {{- define "metastore.fullname" -}}
 {{- $chart := default .Chart.Name .Values.nameOverride -}}
-{{- $both := ternary .Release.Name (printf "%s-%s" .Release.Name $chart) (contains $chart .Release.Name) -}}
+{{- $release := replace "." "-" .Release.Name -}}
+{{- $both := ternary $release (printf "%s-%s" $release $chart) (contains $chart $release) -}}
 {{- default $both .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
 {{- end }}
 
@@ -70,17 +71,20 @@ annotations:
 {{- $root := index . 0 -}}
 {{- $image := index . 1 -}}
 {{- $registry := coalesce $root.Values.global.imageRegistry $image.registry $root.Values.image.registry -}}
-{{- $tag := printf ":%s" (coalesce $image.tag (index . 2)) -}}
-{{- if $image.digest }}{{ $tag = printf "@%s" $image.digest }}{{ end -}}
-{{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end }}{{ $image.repository }}{{ $tag }}
+{{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end }}{{ $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}{{ with coalesce $image.tag (index . 2) }}:{{ . }}{{ end }}{{ end -}}
 {{- end }}
 
+{{/* Other charts have objects in `global` where we have names. */}}
 {{- define "metastore.pullSecrets" -}}
-{{- $secrets := concat .Values.global.imagePullSecrets .Values.image.pullSecrets | uniq -}}
-{{- with $secrets -}}
+{{- $names := list -}}
+{{- range concat .Values.global.imagePullSecrets .Values.image.pullSecrets -}}
+{{- if kindIs "map" . }}{{ $names = append $names .name }}{{ else }}{{ $names = append $names . }}{{ end -}}
+{{- end -}}
+{{- with uniq $names -}}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end }}

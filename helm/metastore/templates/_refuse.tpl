@@ -24,14 +24,28 @@
 {{- if eq $values.persistentVolumeClaimRetentionPolicy.whenScaled "Delete" -}}
 {{- $no = append $no "persistentVolumeClaimRetentionPolicy.whenScaled is Delete: one member is scaled down only to repair it, and its data would be deleted" -}}
 {{- end -}}
-{{- if regexMatch "://(0\\.0\\.0\\.0|\\[[0:.]+\\]):" $values.core.advertiseClientUrls -}}
-{{- $no = append $no (printf "core.advertiseClientUrls is %s: nobody can connect to an address that means every address" $values.core.advertiseClientUrls) -}}
+{{- $fullname := include "metastore.fullname" . -}}
+{{- if not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $fullname) -}}
+{{- $no = append $no (printf "objects would be called %s: the name of a Service has small letters, digits and hyphens; set fullnameOverride" $fullname) -}}
+{{- end -}}
+{{- $urls := $values.core.advertiseClientUrls -}}
+{{- $port := "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])" -}}
+{{- $url := printf "(?i:http)://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):%s/?" $port -}}
+{{- if not (regexMatch (printf "^([\\s,]*%s(\\s*,[\\s,]*%s)*[\\s,]*)?$" $url $url) $urls) -}}
+{{- $no = append $no "core.advertiseClientUrls: each is http://host:port, with commas between them; there is no TLS yet, and no user" -}}
+{{- else if regexMatch "://(0\\.0\\.0\\.0|\\[[0:.]+\\]):" $urls -}}
+{{- $no = append $no (printf "core.advertiseClientUrls is %s: nobody can connect to an address that means every address" $urls) -}}
 {{- end -}}
 {{- if eq (int $values.containerPorts.client) (int $values.containerPorts.sidecar) -}}
 {{- $no = append $no (printf "containerPorts.client and containerPorts.sidecar are both %d: the containers share their ports" (int $values.containerPorts.client)) -}}
 {{- end -}}
 {{- if and $values.metrics.podMonitor.enabled $values.metrics.serviceMonitor.enabled -}}
 {{- $no = append $no "metrics.podMonitor and metrics.serviceMonitor are both enabled: every series would be stored twice" -}}
+{{- end -}}
+{{- range $name, $monitor := pick $values.metrics "podMonitor" "serviceMonitor" -}}
+{{- if and $monitor.enabled $monitor.interval (gt (include "metastore.microseconds" $monitor.scrapeTimeout | int64) (include "metastore.microseconds" $monitor.interval | int64)) -}}
+{{- $no = append $no (printf "metrics.%s.scrapeTimeout is %s: longer than its interval, which is %s: the Prometheus operator would leave it out" $name $monitor.scrapeTimeout $monitor.interval) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $values.persistence.existingClaim (not $values.persistence.enabled) -}}
 {{- $no = append $no (printf "persistence.existingClaim is %s but persistence.enabled is false: the claim would not be used" $values.persistence.existingClaim) -}}
@@ -44,12 +58,13 @@
 {{- $values := .Values -}}
 {{- $no := list -}}
 {{- $size := include "metastore.bytes" $values.persistence.size | int64 -}}
+{{- $asked := include "metastore.text" $values.persistence.size -}}
 {{- $quota := include "metastore.text" $values.core.quotaBackendBytes -}}
 {{- if and $quota (gt (include "metastore.bytes" $quota | int64) $size) -}}
-{{- $no = append $no (printf "core.quotaBackendBytes is %s: more than the volume, whose persistence.size is %s" $quota $values.persistence.size) -}}
+{{- $no = append $no (printf "core.quotaBackendBytes is %s: more than the volume, whose persistence.size is %s" $quota $asked) -}}
 {{/* A file system keeps some of its volume for itself: the sidecar sees what it has, and ends with 64. */}}
 {{- else if and $quota $values.persistence.enabled (not $values.persistence.sharedFilesystem) (gt (include "metastore.bytes" $quota | int64) (mul 95 (div $size 100))) -}}
-{{- $no = append $no (printf "core.quotaBackendBytes is %s: more than 95 %% of persistence.size, which is %s, and the file system itself takes some" $quota $values.persistence.size) -}}
+{{- $no = append $no (printf "core.quotaBackendBytes is %s: more than 95 %% of persistence.size, which is %s, and the file system itself takes some" $quota $asked) -}}
 {{- end -}}
 {{- $request := include "metastore.bytes" (include "metastore.text" $values.core.maxRequestBytes | default "1572864") | int64 -}}
 {{- if and $quota (gt (include "metastore.bytes" $quota | int64) 0) (le (include "metastore.bytes" $quota | int64) $request) -}}
@@ -59,30 +74,37 @@
 {{- $installed := lookup "apps/v1" "StatefulSet" (include "metastore.namespace" .) (include "metastore.fullname" .) | default dict -}}
 {{- range dig "spec" "volumeClaimTemplates" list $installed -}}
 {{- $was := .spec.resources.requests.storage -}}
-{{- $is := coalesce $values.persistence.claimTemplateSize $values.persistence.size -}}
+{{- $is := coalesce $values.persistence.claimTemplateSize $values.persistence.size | include "metastore.text" -}}
 {{- if and (eq .metadata.name "data") (ne (include "metastore.bytes" $was) (include "metastore.bytes" $is)) -}}
-{{- $no = append $no (printf "persistence.size is %s, and the claim template of the StatefulSet has %s, which cannot change: expand the claim itself and set persistence.claimTemplateSize to %s" (toString $is) $was $was) -}}
+{{- $no = append $no (printf "persistence.size is %s, and the claim template of the StatefulSet has %s, which cannot change: expand the claim itself and set persistence.claimTemplateSize to %s" $is $was $was) -}}
 {{- end -}}
 {{- end -}}
-{{- $reserve := add (include "metastore.ballastBytes" . | int64) (include "metastore.floorBytes" . | int64) -}}
-{{- if le $size $reserve -}}
-{{- $no = append $no (printf "persistence.size is %s: core's ballast and what it keeps free take %d MiB, which leaves nothing for data" $values.persistence.size (div $reserve 1048576)) -}}
+{{/* Sums of what may be 2^63-1 would be negative: differences are compared. */}}
+{{- $ballast := include "metastore.ballastBytes" . | int64 -}}
+{{- $floor := include "metastore.floorBytes" . | int64 -}}
+{{- if le (sub $size $floor) $ballast -}}
+{{- $no = append $no (printf "persistence.size is %s: core's ballast and what it keeps free take %d MiB, which leaves nothing for data" $asked (add (div $ballast 1048576) (div $floor 1048576))) -}}
 {{- end -}}
-{{- with dig "limits" "memory" "" (default dict $values.core.resources) -}}
-{{/* Core's own rule (core/src/server/limits.rs), where it is only a warning. */}}
-{{- $need := add (include "metastore.blockCacheBytes" $ | int64) 201326592 -}}
-{{- if lt (include "metastore.bytes" . | int64) $need -}}
-{{- $no = append $no (printf "core.resources.limits.memory is %s: below core.blockCacheBytes and the 192 MiB that core may need besides, together %d MiB" (toString .) (div $need 1048576)) -}}
-{{- end -}}
+{{/* Core's own rule (core/src/server/limits.rs), where it is only a warning. To Kubernetes 0 is no limit. */}}
+{{- $limit := dig "limits" "memory" "" $values.core.resources | include "metastore.text" -}}
+{{- $memory := include "metastore.bytes" $limit | int64 -}}
+{{- $cache := include "metastore.blockCacheBytes" . | int64 -}}
+{{- if and (gt $memory 0) (lt (sub $memory 201326592) $cache) -}}
+{{- $no = append $no (printf "core.resources.limits.memory is %s: below core.blockCacheBytes and the 192 MiB that core may need besides, together %d MiB" $limit (add (div $cache 1048576) 192)) -}}
 {{- end -}}
 {{- if gt (len $values.adminSocket) 107 -}}
 {{- $no = append $no (printf "adminSocket has %d bytes: the path of a Unix socket has at most 107" (len $values.adminSocket)) -}}
 {{- end -}}
 {{- $mount := printf "%s/" (trimSuffix "/" $values.persistence.mountPath) -}}
+{{/* Where programs and other volumes are. */}}
+{{- $taken := list "/" "/etc" "/etc/metastore" "/tmp" "/usr" "/usr/local" "/usr/local/bin" -}}
+{{- if has $values.persistence.mountPath $taken -}}
+{{- $no = append $no (printf "persistence.mountPath is %s: the volume would hide what is there" $values.persistence.mountPath) -}}
+{{- end -}}
 {{- if or (hasPrefix "/run/" $mount) (hasPrefix "/var/run/" $mount) -}}
 {{- $no = append $no (printf "persistence.mountPath is %s: the sidecar cannot measure a file system below /run" $values.persistence.mountPath) -}}
 {{- end -}}
-{{- if has (dir $values.adminSocket) (list "/" "/tmp" "/etc/metastore") -}}
+{{- if has (dir $values.adminSocket) $taken -}}
 {{- $no = append $no (printf "adminSocket is %s: its directory is a volume of its own, which cannot be %s" $values.adminSocket (dir $values.adminSocket)) -}}
 {{- end -}}
 {{- $socketDir := printf "%s/" (dir $values.adminSocket) -}}
@@ -104,7 +126,7 @@ does it once more, on what the file system has. */}}
 {{- $mark := include "metastore.share" (list (get $text $name) $size) | int64 -}}
 {{- $isAll := and (ge $mark (mul (div $size 10000) 10000)) (or (eq $name "clearFree") (not (hasSuffix "%" (get $text $name)))) -}}
 {{- if or $isAll (gt $mark $size) -}}
-{{- $no = append $no (printf "sidecar.disk.%s is %s: never so much is free of persistence.size, which is %s" $name (get $text $name) $.Values.persistence.size) -}}
+{{- $no = append $no (printf "sidecar.disk.%s is %s: never so much is free of persistence.size, which is %s" $name (get $text $name) (include "metastore.text" $.Values.persistence.size)) -}}
 {{- end -}}
 {{- end -}}
 {{- $isSound := empty $no -}}
@@ -191,7 +213,10 @@ does it once more, on what the file system has. */}}
 {{- $given := dict "extraEnvVars" .Values.extraEnvVars
   "core.extraEnvVars" .Values.core.extraEnvVars "sidecar.extraEnvVars" .Values.sidecar.extraEnvVars -}}
 {{- range $where, $variables := $given -}}
+{{- $names := list -}}
 {{- range $variables -}}
+{{- if has .name $names }}{{ $no = append $no (printf "%s: %s is there twice" $where .name) }}{{ end -}}
+{{- $names = append $names .name -}}
 {{- $row := index $known.variables .name -}}
 {{- if and (not (hasPrefix "METASTORE_" .name)) (hasPrefix "METASTORE_" (upper .name)) -}}
 {{- $no = append $no (printf "%s: %s is not a variable that metastore reads: names are in upper case" $where .name) -}}

@@ -1,7 +1,6 @@
 //! What the commands have in common that kubelet executes beside a running core: its settings, and
 //! one call to its admin socket.
 
-use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -9,8 +8,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use metastore_proto::admin::admin_client::AdminClient;
+use metastore_proto::cause::{nobody_listens, root};
 use metastore_proto::environment::{self, Settings};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{self, Channel, Endpoint};
 use tonic::{Response, Status};
 
 use crate::EX_USAGE;
@@ -31,8 +31,7 @@ pub(crate) fn usage(command: &str) -> ExitCode {
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum Silence {
-    /// Nobody listens: no such socket, or nobody behind it. Core binds it before it opens its
-    /// store and holds it until it ends.
+    /// Nobody listens ([`nobody_listens`]).
     Gone(io::ErrorKind),
     /// Anything else, a core that is slow among it.
     Unknown(String),
@@ -64,22 +63,10 @@ where
 }
 
 async fn connect(socket: &Path) -> Result<Channel, Silence> {
-    let unknown = |error: &dyn Error| Silence::Unknown(root(error).to_string());
-    let endpoint = Endpoint::from_shared(format!("unix:{}", socket.display()));
-    let endpoint = endpoint.map_err(|error| unknown(&error))?;
-    endpoint.connect().await.map_err(|error| match kind(&error) {
-        Some(kind @ (io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)) => {
-            Silence::Gone(kind)
-        }
-        Some(_) | None => unknown(&error),
-    })
-}
-
-fn kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind).last()
-}
-
-fn root(error: &dyn Error) -> &dyn Error {
-    error.source().map_or(error, |source| root(source))
+    let silence = |error: transport::Error| match nobody_listens(&error) {
+        Some(kind) => Silence::Gone(kind),
+        None => Silence::Unknown(root(&error).to_string()),
+    };
+    let endpoint = Endpoint::from_shared(format!("unix:{}", socket.display())).map_err(silence)?;
+    endpoint.connect().await.map_err(silence)
 }

@@ -1,9 +1,10 @@
 //! What core, the sidecar and their clients agree on.
 //!
-//! Two things: the messages and services of the `.proto` files, and the table of environment
-//! variables with the one way to read it ([`environment`]). Nothing here does anything by itself: no
-//! socket, no clock, and a file only when it is told to.
+//! The messages and services of the `.proto` files, the table of environment variables with the one
+//! way to read it ([`environment`]), and what an error of the admin socket means ([`cause`]). Nothing
+//! here does anything by itself: no socket, no clock, and a file only when it is told to.
 
+pub mod cause;
 pub mod environment;
 
 pub use generated::{

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use axum::body::Bytes;
 use metastore_proto::environment::Settings;
 use prometheus::core::Collector;
 use thiserror::Error;
@@ -166,8 +167,8 @@ impl Parts {
         hour
     }
 
-    fn fetch_metrics(&mut self) -> watch::Receiver<String> {
-        let (publish, core_metrics) = watch::channel(String::new());
+    fn fetch_metrics(&mut self) -> watch::Receiver<Bytes> {
+        let (publish, core_metrics) = watch::channel(Bytes::new());
         let socket = self.socket.clone();
         keep(&mut self.tasks, "core metrics", move || {
             let core = SocketCore::new(socket.clone());

@@ -8,9 +8,7 @@ use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
@@ -18,14 +16,17 @@ use metastore_proto::admin::admin_client::AdminClient;
 use metastore_proto::admin::{
     AlarmRequest, CompactRequest, MetricsRequest, ObserveRequest, ObserveResponse,
 };
+use metastore_proto::cause::{nobody_listens, root};
+use metastore_proto::environment::harmless;
 use thiserror::Error as ThisError;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Response, Status};
 use tower::service_fn;
+
+use crate::wire::{Listener, Wire};
 
 /// Core answers this one from memory.
 const OBSERVE_DEADLINE: Duration = Duration::from_secs(1);
@@ -40,6 +41,11 @@ const PING_INTERVAL: Duration = Duration::from_secs(3);
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// The largest answer that is read, in bytes; metrics are the largest.
 const ANSWER_MAX: usize = 16 << 20;
+/// The same for how core is: three times what its time marks can take. Whatever it says is shown, and
+/// some of it in every probe.
+const OBSERVATION_MAX: usize = 256 << 10;
+/// Letters of why there is no answer.
+const SENTENCE_MAX: usize = 1000;
 
 /// What the sidecar asks of core.
 pub trait CoreClient: Send + Sync + 'static {
@@ -87,7 +93,7 @@ impl SocketCore {
             let (socket, tell) = (Arc::clone(&socket), Arc::clone(&tell));
             async move {
                 let stream = UnixStream::connect(&*socket).await?;
-                Ok::<_, io::Error>(TokioIo::new(Connection { stream, tell }))
+                Ok::<_, io::Error>(TokioIo::new(Wire { stream, listener: TellsTheEnd(tell) }))
             }
         });
         // The name is never resolved; HTTP/2 needs some authority.
@@ -102,7 +108,7 @@ impl SocketCore {
 
 impl CoreClient for SocketCore {
     async fn observe(&self) -> Result<ObserveResponse, CoreError> {
-        let mut client = self.client.clone();
+        let mut client = self.client.clone().max_decoding_message_size(OBSERVATION_MAX);
         within(OBSERVE_DEADLINE, client.observe(ObserveRequest {})).await
     }
 
@@ -129,43 +135,14 @@ impl CoreClient for SocketCore {
     }
 }
 
-/// A connection that tells its end: hyper drops it when the other side has closed it.
-struct Connection {
-    stream: UnixStream,
-    tell: Arc<Notify>,
-}
+/// Tells the end of a connection: hyper drops it when the other side has closed it.
+struct TellsTheEnd(Arc<Notify>);
 
-impl Drop for Connection {
+impl Listener for TellsTheEnd {}
+
+impl Drop for TellsTheEnd {
     fn drop(&mut self) {
-        self.tell.notify_one();
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.0.notify_one();
     }
 }
 
@@ -184,20 +161,18 @@ impl From<Status> for CoreError {
     /// A status without a source is core's own; one with a source is the transport's.
     fn from(status: Status) -> Self {
         let Some(source) = status.source() else {
-            return Self::Refused { code: status.code(), message: status.message().to_owned() };
+            return Self::Refused { code: status.code(), message: sentence(status.message()) };
         };
-        match root(source).downcast_ref::<io::Error>().map(io::Error::kind) {
-            Some(kind @ (io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)) => {
-                Self::Gone(kind)
-            }
-            _ => Self::Broken(root(source).to_string()),
+        match nobody_listens(source) {
+            Some(kind) => Self::Gone(kind),
+            None => Self::Broken(sentence(&root(source).to_string())),
         }
     }
 }
 
-/// The first cause.
-fn root<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    error.source().map_or(error, root)
+/// As it may stand in a log, a page and the reason of a probe.
+fn sentence(text: &str) -> String {
+    harmless(text).chars().take(SENTENCE_MAX).collect()
 }
 
 #[cfg(test)]

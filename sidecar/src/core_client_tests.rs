@@ -6,6 +6,7 @@ use std::path::Path;
 use metastore_proto::admin::admin_server::{Admin, AdminServer};
 use metastore_proto::admin::{
     AlarmCause, AlarmResponse, CompactResponse, DrainRequest, DrainResponse, MetricsResponse,
+    TimeMark,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -17,11 +18,15 @@ use tonic::transport::Server;
 use super::*;
 use crate::fake_core::serving;
 
-/// Compacts to what it is asked, knows one metric, and may never answer an observation.
+/// Compacts to what it is asked, knows one metric, and may never answer an observation, or with more
+/// than it has to say.
 #[derive(Clone, Copy)]
 enum Core {
     Healthy,
     Hanging,
+    /// With as many time marks as there can be.
+    Old,
+    Babbling,
 }
 
 #[tonic::async_trait]
@@ -33,6 +38,11 @@ impl Admin for Core {
         match self {
             Self::Healthy => Ok(Response::new(serving())),
             Self::Hanging => pending().await,
+            Self::Old => Ok(Response::new(old())),
+            Self::Babbling => {
+                let warnings = vec!["w".repeat(OBSERVATION_MAX)];
+                Ok(Response::new(ObserveResponse { warnings, ..serving() }))
+            }
         }
     }
 
@@ -51,6 +61,9 @@ impl Admin for Core {
         &self,
         _: Request<MetricsRequest>,
     ) -> Result<Response<MetricsResponse>, Status> {
+        if let Self::Babbling = self {
+            return Err(Status::internal("\u{1b}[2J\nmore".repeat(SENTENCE_MAX)));
+        }
         Ok(Response::new(MetricsResponse { text: "a 1\n".to_owned() }))
     }
 
@@ -67,6 +80,13 @@ impl Admin for Core {
     async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
         Err(Status::unimplemented("not needed here"))
     }
+}
+
+fn old() -> ObserveResponse {
+    let mut said = serving();
+    let mark = TimeMark { unix_ms: i64::MAX, revision: i64::MAX };
+    said.history.as_mut().unwrap().marks = vec![mark; 4097];
+    said
 }
 
 /// Listens from when it returns; stops, with all its connections, when the task is aborted.
@@ -132,6 +152,27 @@ async fn an_alarm_is_done_or_refused() {
     assert_eq!(client.alarm(request(true)).await, Ok(()));
     let refused = CoreError::Refused { code: Code::Unavailable, message: "no leader".to_owned() };
     assert_eq!(client.alarm(request(false)).await, Err(refused));
+    task.abort();
+}
+
+#[tokio::test]
+async fn what_core_says_has_a_bound_and_forges_no_line() {
+    let (_directory, socket) = place();
+    let task = serve(Core::Babbling, &socket);
+    let client = SocketCore::new(socket);
+    let refused = client.observe().await.unwrap_err();
+    assert!(matches!(refused, CoreError::Refused { code: Code::OutOfRange, .. }), "{refused}");
+    let Err(CoreError::Refused { message, .. }) = client.metrics().await else { panic!() };
+    assert!(message.starts_with("\\u{1b}[2J\\nmore\\u{1b}"), "{message}");
+    assert_eq!(message.chars().count(), SENTENCE_MAX);
+    task.abort();
+}
+
+#[tokio::test]
+async fn all_that_core_may_have_to_say_is_heard() {
+    let (_directory, socket) = place();
+    let task = serve(Core::Old, &socket);
+    assert_eq!(SocketCore::new(socket).observe().await, Ok(old()));
     task.abort();
 }
 

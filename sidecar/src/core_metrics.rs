@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::debug;
@@ -12,10 +13,11 @@ use crate::metrics::OWN_PREFIXES;
 /// How often they are fetched; scrapes are rarely more frequent.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Publishes core's newest metrics; empty while core is silent, so that no old value looks new.
+/// Publishes core's newest metrics; empty while core is silent, so that no old value looks new. They
+/// are large: all who read them share one copy.
 pub struct CoreMetrics<C> {
     pub core: C,
-    pub publish: watch::Sender<String>,
+    pub publish: watch::Sender<Bytes>,
 }
 
 impl<C: CoreClient> CoreMetrics<C> {
@@ -29,7 +31,7 @@ impl<C: CoreClient> CoreMetrics<C> {
                 debug!(%error, "no metrics of core");
                 String::new()
             });
-            self.publish.send_replace(without_ours(&text));
+            self.publish.send_replace(without_ours(&text).into());
         }
     }
 }
@@ -71,7 +73,7 @@ mod tests {
     async fn a_silent_core_has_no_metrics() {
         let core = Arc::new(FakeCore::default());
         core.will_say_metrics([Ok("a 1".to_owned()), Err(CoreError::Silent(INTERVAL))]);
-        let (publish, mut published) = watch::channel(String::new());
+        let (publish, mut published) = watch::channel(Bytes::new());
         let task = tokio::spawn(CoreMetrics { core, publish }.run());
         published.changed().await.unwrap();
         assert_eq!(*published.borrow_and_update(), "a 1\n");

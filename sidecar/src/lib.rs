@@ -25,6 +25,7 @@ pub mod validate;
 
 pub mod core_metrics;
 pub mod disk;
+pub mod json;
 pub mod listen;
 pub mod metrics;
 pub mod places;
@@ -33,6 +34,7 @@ pub mod serve;
 pub mod telemetry;
 pub mod tunable;
 pub mod wall_clock;
+pub mod wire;
 
 #[cfg(test)]
 mod fake_core;

@@ -1,8 +1,9 @@
 //! Who may be connected: so many at a time. When every place is taken, a newcomer gets that of the
 //! connection that has waited longest without a request: who only holds places keeps nobody out.
-//! A connection that is being answered keeps its place; while all are, the newcomer waits, but no
-//! longer than a second: then the one goes that has been answered for longest. It reads slowly, if
-//! at all, and a probe must not wait for that.
+//! Who has asked keeps the place until there is an answer, and for a second more. Whoever has not read
+//! it by then reads slowly, if at all, and a probe must not wait for that, nor behind a queue of such
+//! newcomers: if nobody is without a request, the one goes that has been reading for longest. Until
+//! there is one, the newcomer waits.
 //!
 //! Knows no sockets. `serve` says when a request begins and ends, and closes who is told to leave.
 
@@ -11,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-/// Less than kubelet waits for any probe.
+/// How long an answer may be read while others wait. Less than kubelet waits for any probe.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// So many places, for one who hands them out.
@@ -28,8 +29,9 @@ struct State {
     /// The connections without a request, in the order in which they began to wait for one; each
     /// with what tells it to leave.
     waiting: BTreeMap<u64, Arc<Notify>>,
-    /// The others, in the order in which their requests came.
-    answering: BTreeMap<u64, Arc<Notify>>,
+    /// Those with an answer that is not written yet, in the order in which they got it, with when that
+    /// was.
+    answering: BTreeMap<u64, (Instant, Arc<Notify>)>,
     /// The key of the next one in either.
     next: u64,
     /// A newcomer waits, and nobody can be told to leave.
@@ -56,9 +58,17 @@ impl Places {
                 return place;
             }
             is_one_leaving = is_one_leaving || self.send_away();
-            let is_over = timeout(PATIENCE, self.changed.notified()).await.is_err();
-            is_one_leaving = is_one_leaving || is_over && self.send_slowest_away();
+            let (end, changed) = (self.state().patience_ends(), self.changed.notified());
+            match end {
+                Some(end) if !is_one_leaving => _ = timeout_at(end, changed).await,
+                Some(_) | None => changed.await,
+            }
         }
+    }
+
+    /// Whether the next newcomer needs somebody else's place.
+    pub fn are_taken(&self) -> bool {
+        self.state().free == 0
     }
 
     fn free(self: &Arc<Self>) -> Option<Place> {
@@ -73,14 +83,10 @@ impl Places {
     /// Whether somebody goes.
     fn send_away(&self) -> bool {
         let mut state = self.state();
-        let longest = state.waiting.pop_first();
+        let longest = state.waiting.pop_first().map(|(_, leave)| leave);
+        let longest = longest.or_else(|| state.slowest());
         state.is_wanted = longest.is_none();
-        longest.inspect(|(_, leave)| leave.notify_one()).is_some()
-    }
-
-    fn send_slowest_away(&self) -> bool {
-        let slowest = self.state().answering.pop_first();
-        slowest.inspect(|(_, leave)| leave.notify_one()).is_some()
+        longest.inspect(|leave| leave.notify_one()).is_some()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -97,8 +103,19 @@ impl State {
 
     fn answer(&mut self, leave: &Arc<Notify>) -> u64 {
         let key = self.key();
-        self.answering.insert(key, Arc::clone(leave));
+        self.answering.insert(key, (Instant::now(), Arc::clone(leave)));
         key
+    }
+
+    /// Who has been reading for longest, and for long enough.
+    fn slowest(&mut self) -> Option<Arc<Notify>> {
+        self.patience_ends().filter(|end| *end <= Instant::now())?;
+        self.answering.pop_first().map(|(_, (_, leave))| leave)
+    }
+
+    /// When somebody will have been reading for long enough.
+    fn patience_ends(&self) -> Option<Instant> {
+        self.answering.first_key_value().map(|(_, (since, _))| *since + PATIENCE)
     }
 
     fn key(&mut self) -> u64 {
@@ -119,39 +136,50 @@ pub struct Place {
 enum Stage {
     /// For a request, under this key.
     Waiting(u64),
-    /// Under this key of those that are answered.
-    Asked(u64),
-    /// The same; all of the answer is known, and not all of it need be written.
+    /// A request has come, and there is no answer yet.
+    Asked,
+    /// Under this key of those with an answer.
     Answered(u64),
+    /// The same; all of the answer has been handed over, and not all of it need be written.
+    HandedOver(u64),
 }
 
 impl Place {
     /// A request has come.
     pub fn asked(&self) {
         let mut stage = lock(&self.stage);
-        let key = match *stage {
+        *stage = match *stage {
             Stage::Waiting(key) => {
-                let mut state = self.places.state();
-                state.waiting.remove(&key);
-                state.answer(&self.leave)
+                self.places.state().waiting.remove(&key);
+                Stage::Asked
             }
-            Stage::Asked(key) | Stage::Answered(key) => key,
+            Stage::Asked => Stage::Asked,
+            // It asks on while it has not read: the older answer counts.
+            Stage::Answered(key) | Stage::HandedOver(key) => Stage::Answered(key),
         };
-        *stage = Stage::Asked(key);
     }
 
-    /// All of its answer has been handed over to be written.
+    /// There is an answer.
     pub fn answered(&self) {
         let mut stage = lock(&self.stage);
-        if let Stage::Asked(key) = *stage {
-            *stage = Stage::Answered(key);
+        if let Stage::Asked = *stage {
+            *stage = Stage::Answered(self.places.state().answer(&self.leave));
+            self.places.changed.notify_one();
+        }
+    }
+
+    /// All of the answer has been handed over to be written.
+    pub fn handed_over(&self) {
+        let mut stage = lock(&self.stage);
+        if let Stage::Answered(key) = *stage {
+            *stage = Stage::HandedOver(key);
         }
     }
 
     /// Everything that was handed over is written: after an answer, the wait for a request begins.
     pub fn written(&self) {
         let mut stage = lock(&self.stage);
-        if let Stage::Answered(key) = *stage {
+        if let Stage::HandedOver(key) = *stage {
             let mut state = self.places.state();
             state.answering.remove(&key);
             *stage = Stage::Waiting(state.wait(&self.leave));
@@ -176,9 +204,10 @@ impl Drop for Place {
         let stage = *lock(&self.stage);
         let mut state = self.places.state();
         match stage {
-            Stage::Waiting(key) => state.waiting.remove(&key),
-            Stage::Asked(key) | Stage::Answered(key) => state.answering.remove(&key),
-        };
+            Stage::Waiting(key) => drop(state.waiting.remove(&key)),
+            Stage::Asked => {}
+            Stage::Answered(key) | Stage::HandedOver(key) => drop(state.answering.remove(&key)),
+        }
         state.free += 1;
         drop(state);
         self.places.changed.notify_one();
@@ -195,8 +224,15 @@ mod tests {
     use std::pin::pin;
 
     use tokio::task::yield_now;
+    use tokio::time::{advance, timeout};
 
     use super::*;
+
+    fn answer(place: &Place) {
+        place.asked();
+        place.answered();
+        place.handed_over();
+    }
 
     /// Whether a newcomer gets a place before anybody else does anything.
     async fn has_room(places: &Arc<Places>) -> bool {
@@ -221,15 +257,13 @@ mod tests {
         let [first, second, third] =
             [places.take().await, places.take().await, places.take().await];
         // The first is asked and answered: it begins to wait anew, behind the others.
-        first.asked();
-        first.answered();
+        answer(&first);
         first.written();
         let mut newcomer = pin!(places.take());
         assert!(tokio::select! { biased; _ = &mut newcomer => false, () = yield_now() => true });
         assert!(is_told(&second).await && !is_told(&first).await && !is_told(&third).await);
         // Another one that begins to wait in the meantime may stay.
-        third.asked();
-        third.answered();
+        answer(&third);
         third.written();
         assert!(tokio::select! { biased; _ = &mut newcomer => false, () = yield_now() => true });
         assert!(!is_told(&first).await && !is_told(&third).await);
@@ -241,7 +275,7 @@ mod tests {
     async fn who_is_being_answered_stays_until_all_is_written() {
         let places = Places::new(1);
         let place = places.take().await;
-        for step in [Place::asked, Place::written, Place::answered] {
+        for step in [Place::asked, Place::written, Place::answered, Place::handed_over] {
             step(&place);
             assert!(!has_room(&places).await && !is_told(&place).await && place.is_wanted());
         }
@@ -255,26 +289,71 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_second_who_is_answered_for_longest_goes() {
+    async fn who_has_been_reading_for_a_second_and_for_longest_goes() {
+        let places = Places::new(3);
+        let [asked, first, second] =
+            [places.take().await, places.take().await, places.take().await];
+        for place in [&asked, &second, &first] {
+            place.asked();
+        }
+        first.answered();
+        let mut newcomer = pin!(places.take());
+        assert!(timeout(PATIENCE / 2, &mut newcomer).await.is_err());
+        second.answered();
+        // Further requests change nothing while the answer is not read.
+        answer(&first);
+        for (pause, is_first_told) in [(PATIENCE / 4, false), (PATIENCE / 2, true)] {
+            assert!(timeout(pause, &mut newcomer).await.is_err());
+            assert_eq!(is_told(&first).await, is_first_told);
+            assert!(!is_told(&asked).await && !is_told(&second).await);
+        }
+        drop(first);
+        newcomer.await;
+    }
+
+    /// The sidecar itself may be slow: nobody is sent away for that.
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_an_answer_stays_however_long_that_takes() {
         let places = Places::new(2);
         let (first, second) = (places.take().await, places.take().await);
-        second.asked();
         first.asked();
-        second.answered();
+        second.asked();
         let mut newcomer = pin!(places.take());
-        for (pause, is_second_told) in [(PATIENCE / 2, false), (PATIENCE, true)] {
-            assert!(timeout(pause, &mut newcomer).await.is_err());
-            assert_eq!((is_told(&first).await, is_told(&second).await), (false, is_second_told));
+        assert!(timeout(PATIENCE * 100, &mut newcomer).await.is_err());
+        assert!(!is_told(&first).await && !is_told(&second).await);
+        answer(&second);
+        assert!(timeout(PATIENCE / 2, &mut newcomer).await.is_err());
+        assert!(timeout(PATIENCE, &mut newcomer).await.is_err());
+        assert!(!is_told(&first).await && is_told(&second).await);
+    }
+
+    /// However many have come before it, nobody waits for a second behind each of them.
+    #[tokio::test(start_paused = true)]
+    async fn who_has_been_reading_for_a_second_makes_room_at_once() {
+        let places = Places::new(3);
+        let held = [places.take().await, places.take().await, places.take().await];
+        held.iter().for_each(answer);
+        advance(PATIENCE).await;
+        let begun = Instant::now();
+        let mut newcomers = Vec::new();
+        for place in held {
+            let mut newcomer = pin!(places.take());
+            assert!(timeout(Duration::ZERO, &mut newcomer).await.is_err());
+            assert!(is_told(&place).await);
+            drop(place);
+            newcomers.push(newcomer.await);
+            newcomers.iter().for_each(answer);
         }
-        drop(second);
-        newcomer.await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        assert!(timeout(PATIENCE / 2, places.take()).await.is_err());
+        assert!(!is_told(&newcomers[0]).await, "they have not been answered for so long");
     }
 
     #[tokio::test]
     async fn a_place_that_is_left_is_free() {
         let places = Places::new(2);
         let (first, second) = (places.take().await, places.take().await);
-        second.asked();
+        answer(&second);
         drop((first, second));
         assert!(places.state().waiting.is_empty() && places.state().answering.is_empty());
         let (_first, second) = (places.take().await, places.take().await);

@@ -1,8 +1,8 @@
 //! Serves HTTP/1.1, with a bound on everything a client could hold.
 //!
-//! A client may hold a place (see `places`) only until somebody else needs it, and a turn of the one
-//! thread only for one request: what it asks at once is answered in as many turns, with everybody
-//! else's requests in between.
+//! A client may hold a place (see `places`) only until somebody else needs it. In a turn of the one
+//! thread a few connections are accepted and a few requests are taken, each connection's after those
+//! of the others: whatever a crowd asks, core is observed in between.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -20,17 +20,22 @@ use http_body::{Frame, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tower::Service;
 use tracing::{debug, warn};
 
 use crate::places::{Place, Places};
+use crate::wire::{Listener, Wire};
 
 /// Connections at a time. One more is accepted, and waits for the place of another.
 const CONNECTIONS_MAX: usize = 512;
+/// Connections that are accepted in a turn of the thread, and requests that are taken: the observer
+/// needs several turns for a question.
+const TURN_MAX: usize = 16;
 /// For a whole request head, and between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request head, and of what is read ahead: a whole crowd's are far below the memory that
@@ -48,13 +53,22 @@ pub async fn serve(listener: Arc<TcpListener>, router: Router) {
 }
 
 async fn serve_in(places: Arc<Places>, listener: Arc<TcpListener>, router: Router) {
+    let turns = Arc::new(Semaphore::new(TURN_MAX));
+    let mut accepted = 0_usize;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 // Answers are small; waiting for more to send only delays them.
                 drop(stream.set_nodelay(true));
                 let place = Arc::new(places.take().await);
-                drop(tokio::spawn(connection(stream, router.clone(), place)));
+                let requests =
+                    Requests { router: router.clone(), turns: Arc::clone(&turns), place };
+                drop(tokio::spawn(connection(stream, requests)));
+                accepted = (accepted + 1) % TURN_MAX;
+                // Before anybody is sent away, it has read the request that it may have.
+                if accepted == 0 || places.are_taken() {
+                    yield_now().await;
+                }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -70,15 +84,16 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn connection<T>(stream: T, router: Router, place: Arc<Place>)
+async fn connection<T>(stream: T, requests: Requests)
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder.http1().max_buf_size(HEAD_MAX);
-    let wire = TokioIo::new(Wire { stream, place: Arc::clone(&place) });
-    let requests = TowerToHyperService::new(Requests { router, place: Arc::clone(&place) });
+    let place = Arc::clone(&requests.place);
+    let wire = TokioIo::new(Wire { stream, listener: Arc::clone(&place) });
+    let requests = TowerToHyperService::new(requests);
     let served = timeout(CONNECTION_AGE_MAX, builder.serve_connection(wire, requests));
     tokio::select! {
         // Whoever is told to leave takes no further request.
@@ -94,6 +109,8 @@ where
 #[derive(Clone)]
 struct Requests {
     router: Router,
+    /// A few, for all connections: who has one may ask the router in the next turn.
+    turns: Arc<Semaphore>,
     place: Arc<Place>,
 }
 
@@ -112,12 +129,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { mut router, place } = self.clone();
+        let Self { mut router, turns, place } = self.clone();
         place.asked();
         Box::pin(async move {
-            // The next request of a connection may be there already; others have their turn first.
+            // First come, first served; then everything else that is ready to run has its turn.
+            let turn = turns.acquire().await;
             yield_now().await;
+            drop(turn);
             let Ok(mut response) = router.call(request).await;
+            place.answered();
             if place.is_wanted() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -154,57 +174,13 @@ impl HttpBody for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.place.answered();
+        self.place.handed_over();
     }
 }
 
-/// A connection's bytes. It is flushed when all that was handed over is written.
-struct Wire<T> {
-    stream: T,
-    place: Arc<Place>,
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        if let Poll::Ready(Ok(())) = flushed {
-            self.place.written();
-        }
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+impl Listener for Arc<Place> {
+    fn flushed(&self) {
+        self.written();
     }
 }
 

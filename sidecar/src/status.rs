@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use metastore_proto::environment;
+use metastore_proto::environment::{self, harmless, harmless_json};
 use thiserror::Error;
 
 use crate::report::Report;
@@ -137,12 +137,16 @@ fn over_the_last(text: &str) -> String {
 fn look(address: SocketAddr, format: Format, colour: Colour) -> (Found, String) {
     let (body, report) = match ask(address) {
         Ok(answer) => answer,
-        Err(error) => return (Found::Nobody, format!("metastore-sidecar status: {error}\n")),
+        // What answers instead of a sidecar is quoted.
+        Err(error) => {
+            let error = harmless(&error.to_string());
+            return (Found::Nobody, format!("metastore-sidecar status: {error}\n"));
+        }
     };
     let found = if report.healthy { Found::Healthy } else { Found::Unhealthy };
     match format {
         Format::Text => (found, render(&report, colour)),
-        Format::Json => (found, format!("{body}\n")),
+        Format::Json => (found, format!("{}\n", harmless_json(&body))),
     }
 }
 
@@ -196,6 +200,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::report::samples::hostile;
 
     fn parsed(arguments: &str) -> Option<Options> {
         let arguments: Vec<_> = arguments.split_whitespace().map(Some).collect();
@@ -259,7 +264,8 @@ mod tests {
     }
 
     /// A server of one answer.
-    fn says(answer: &'static str) -> SocketAddr {
+    fn says(answer: impl Into<String>) -> SocketAddr {
+        let answer = answer.into();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
@@ -288,6 +294,28 @@ mod tests {
         let (found, text) = look(free, Format::Text, Colour::Off);
         assert_eq!(found, Found::Nobody);
         assert!(text.contains("no sidecar answers on 127.0.0.1:"), "{text}");
+    }
+
+    /// Whoever answers on the port, and whatever core and the environment have told it.
+    #[test]
+    fn nothing_that_is_answered_steers_the_terminal() {
+        let report = serde_json::to_string(&hostile().report()).unwrap();
+        let name = serde_json::from_str::<Report>(&report).unwrap().member.unwrap().name;
+        let answer = format!("HTTP/1.0 200 OK\r\n\r\n{report}");
+        let found = look(says(answer.clone()), Format::Json, Colour::Off);
+        let read: Report = serde_json::from_str(&found.1).unwrap();
+        assert_eq!((found.0, read.member.unwrap().name), (Found::Unhealthy, name));
+        for (answer, format) in [
+            (answer.clone(), Format::Json),
+            (answer, Format::Text),
+            ("HTTP/1.0 200 \u{1b}[2J\u{9b}\r\n\r\n{\"\u{1b}".to_owned(), Format::Text),
+            ("HTTP/1.0 404 \u{1b}[2J\u{9b}\u{202e}\r\n\r\n".to_owned(), Format::Text),
+        ] {
+            let (_, text) = look(says(answer), format, Colour::Off);
+            for line in text.lines() {
+                assert_eq!(harmless(line), line);
+            }
+        }
     }
 
     #[test]

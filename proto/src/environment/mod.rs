@@ -28,7 +28,7 @@ pub use settings::{
     MetricsDetail, RaftSettings, ReadinessMode, Settings, Share, SidecarSettings, StoreSettings,
     WatchSettings,
 };
-pub use shown::harmless;
+pub use shown::{harmless, harmless_json};
 pub use table::{Kind, Process, Standing, TABLE, Variable};
 
 #[cfg(test)]

@@ -240,11 +240,13 @@ fn the_effective_values_say_where_they_come_from() {
 fn the_password_of_a_url_is_never_said() {
     let url = "http://user:hunter2@0.0.0.0:2379";
     let member = format!("default={url}");
+    let nameless = "http://user:hunter2@0.0.0.0:2380/?a=b";
     for (name, text) in [
         ("METASTORE_LISTEN_CLIENT_URLS", url),
         ("METASTORE_ADVERTISE_CLIENT_URLS", url),
         ("METASTORE_INITIAL_ADVERTISE_PEER_URLS", url),
         ("METASTORE_INITIAL_CLUSTER", &member),
+        ("METASTORE_INITIAL_CLUSTER", nameless),
         ("METASTORE_SIDECAR_LISTEN", "user:hunter2@0.0.0.0:2381"),
     ] {
         let found = review(owned(&[(name, text)]), |_| unreachable!("no file is named"));

@@ -11,12 +11,38 @@ use super::table::{Kind, Variable};
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
-        match letter {
-            '"' | '\'' | '\\' => shown.push(letter),
-            _ => shown.extend(letter.escape_debug()),
+        if shows(letter) {
+            shown.push(letter);
+        } else {
+            shown.extend(letter.escape_debug());
         }
     }
     shown
+}
+
+/// A JSON document with the same values that steers no terminal: JSON leaves letters as they are in
+/// its texts that do not show by themselves; here they stand as JSON may write them, `\u009b`.
+pub fn harmless_json(document: &str) -> String {
+    let mut shown = String::with_capacity(document.len());
+    for letter in document.chars() {
+        match letter {
+            // Between texts, where alone they may stand.
+            '\n' => shown.push('\n'),
+            '\r' | '\t' => shown.push(' '),
+            letter if shows(letter) => shown.push(letter),
+            letter => {
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    shown.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    shown
+}
+
+/// Whether a letter shows by itself, and steers nothing.
+fn shows(letter: char) -> bool {
+    matches!(letter, '"' | '\'' | '\\') || letter.escape_debug().len() == 1
 }
 
 /// The same, for a field of something that is written as JSON: JSON itself leaves some control
@@ -81,6 +107,17 @@ mod tests {
             ("it's \"C:\\x\" – ä 🦀", "it's \"C:\\x\" – ä 🦀"),
         ] {
             assert_eq!(harmless(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_json_document_keeps_its_values() {
+        for (document, expected) in [
+            ("{\r\n\t\"a\": \"\\u001b\\n\"}\n", "{ \n \"a\": \"\\u001b\\n\"}\n"),
+            ("[\"\u{7f}\u{9b}\u{202e}\"]", "[\"\\u007f\\u009b\\u202e\"]"),
+            ("[\"\u{e0001} – ä 🦀\"]", "[\"\\udb40\\udc01 – ä 🦀\"]"),
+        ] {
+            assert_eq!(harmless_json(document), expected);
         }
     }
 

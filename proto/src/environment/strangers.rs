@@ -6,8 +6,14 @@ use super::{Finding, Warning, etcd};
 /// What all of etcd's variables begin with.
 pub(super) const ETCD_PREFIX: &str = "ETCD_";
 
-/// A longer name is nobody's, and is not compared with all of ours. In characters.
-const NAME_MAX: usize = 128;
+/// The longest name of a Service, and of one of its ports (DNS labels).
+const LABEL_MAX: usize = 63;
+
+/// The longest name that Kubernetes sets: `<Service>_SERVICE_PORT_<port>`. A longer one is nobody's,
+/// and is not compared with all of ours. In characters.
+const NAME_MAX: usize = LABEL_MAX + PORT_OF_SERVICE.len() + LABEL_MAX;
+
+const PORT_OF_SERVICE: &str = "_SERVICE_PORT_";
 
 /// What to say of a name that nobody reads. Its value may be a secret.
 pub(super) enum Stranger {
@@ -46,7 +52,7 @@ fn is_service_link(name: &str, text: &str) -> bool {
     let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
     name.ends_with("_SERVICE_HOST")
         || name.ends_with("_SERVICE_PORT")
-        || name.contains("_SERVICE_PORT_")
+        || name.contains(PORT_OF_SERVICE)
         || (name.ends_with("_PORT") && is_url)
         || name.match_indices("_PORT_").any(|(at, found)| {
             let tail = name.get(at + found.len()..).unwrap_or_default();

@@ -35,6 +35,26 @@ fn service_links_are_nobodys_mistake() {
 }
 
 #[test]
+fn the_longest_names_of_a_service_and_its_ports_are_nobodys_mistake() {
+    let service = format!("metastore-{}", "s".repeat(LABEL_MAX - "metastore-".len()));
+    for (name, text) in links_of(&service) {
+        assert!(is_link(&name, &text), "{name}={text}");
+    }
+    let service = service.to_uppercase().replace('-', "_");
+    let longest = format!("{service}_SERVICE_PORT_{}", "P".repeat(LABEL_MAX));
+    assert_eq!(longest.len(), 140);
+    assert!(is_link(&longest, "2379"), "{longest}");
+}
+
+#[test]
+fn a_name_that_nobody_sets_is_cut() {
+    let name = format!("METASTORE_SERVICE_PORT_{}", "P".repeat(NAME_MAX));
+    let Stranger::Unknown(mistake) = stranger(&name, "") else { panic!("{name}") };
+    assert_eq!(mistake.variable.chars().count(), NAME_MAX + 1);
+    assert!(mistake.variable.ends_with("P…") && mistake.remedy == "remove it");
+}
+
+#[test]
 fn the_links_of_other_releases_are_not_even_looked_at() {
     use std::ffi::OsString;
 

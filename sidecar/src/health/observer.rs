@@ -3,6 +3,7 @@
 //! In step while core serves; in a hurry while it comes or goes, so that a probe hears of neither
 //! a second late: kubelet may start core again, and ask, before the next question in step is due.
 
+use std::mem::discriminant;
 use std::time::Duration;
 
 use metastore_proto::admin::{ObserveResponse, Phase, Process};
@@ -82,7 +83,9 @@ fn log_answer(known: &Observation, said: &ObserveResponse) {
         Some(before) if before.phase != process.phase => {
             info!(phase = process.phase().as_str_name(), "core's phase has changed");
         }
-        Some(_) if known.silence.is_some() => info!("core answers again"),
+        Some(_) if known.silence.is_some() || known.refusal.is_some() => {
+            info!("core answers again");
+        }
         Some(_) => {}
     }
 }
@@ -93,15 +96,17 @@ fn has_restarted(before: &Process, now: &Process) -> bool {
 }
 
 fn log_error(known: &Observation, error: &CoreError) {
-    let before = known.silence.as_ref().map(|silence| &silence.cause);
-    // How a connection breaks is chance: one that breaks again and again is said once.
-    let is_known = match (before, error) {
-        (Some(CoreError::Broken(_)), CoreError::Broken(_)) => true,
-        (before, error) => before == Some(error),
-    };
-    if !is_known {
+    if is_news(known, error) {
         warn!(%error, "core does not answer");
     }
+}
+
+/// A failure that comes again and again is said once: how a connection breaks is chance, and with
+/// what words core refuses is core's.
+fn is_news(known: &Observation, error: &CoreError) -> bool {
+    let before = known.silence.as_ref().map(|silence| &silence.cause);
+    let before = before.or(known.refusal.as_ref());
+    before.is_none_or(|before| discriminant(before) != discriminant(error))
 }
 
 #[cfg(test)]
@@ -170,6 +175,33 @@ mod tests {
         }
         task.abort();
         asked
+    }
+
+    #[test]
+    fn a_failure_that_comes_again_and_again_is_said_once() {
+        let gone = CoreError::Gone(io::ErrorKind::NotFound);
+        let silent = CoreError::Silent(SECOND);
+        let broken = |why: &str| CoreError::Broken(why.to_owned());
+        let refused = |message: &str| CoreError::Refused {
+            code: tonic::Code::Unimplemented,
+            message: message.to_owned(),
+        };
+        let mut observation = Observation::default();
+        for (error, is_said) in [
+            (gone.clone(), true),
+            (gone.clone(), false),
+            (silent.clone(), true),
+            (broken("reset"), true),
+            (broken("broken pipe"), false),
+            (refused("no such method"), true),
+            (refused("no such method, again"), false),
+            (gone, true),
+        ] {
+            assert_eq!(is_news(&observation, &error), is_said, "{error}");
+            observation.unheard(Instant::now(), Instant::now(), error);
+        }
+        observation.heard(serving(), Instant::now());
+        assert!(is_news(&observation, &silent), "it has answered in between");
     }
 
     #[test]

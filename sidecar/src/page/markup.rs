@@ -1,5 +1,7 @@
 //! HTML that cannot be broken by what it shows: markup is constant, everything else is escaped.
 
+use metastore_proto::environment::harmless;
+
 /// A document that is being written.
 #[derive(Default)]
 pub(super) struct Markup(String);
@@ -11,20 +13,16 @@ impl Markup {
         self
     }
 
-    /// What is shown.
+    /// What is shown. A letter that hides something, such as one that turns the direction of writing,
+    /// is seen as in a terminal.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        for letter in text.chars() {
+        for letter in harmless(text).chars() {
             match letter {
                 '&' => self.0.push_str("&amp;"),
                 '<' => self.0.push_str("&lt;"),
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
-                // A byte order mark or an override of the direction of writing would hide something.
-                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
-                    self.0.push('\u{fffd}');
-                }
-                letter if letter.is_control() => self.0.push(' '),
                 letter => self.0.push(letter),
             }
         }
@@ -62,7 +60,7 @@ mod tests {
         markup.element("<b>", "<script>&\u{202e}\n", "</b>");
         assert_eq!(
             markup.finish(),
-            "<p title=\"&quot;&#39; onload=x\"><b>&lt;script&gt;&amp;\u{fffd} </b>"
+            "<p title=\"&quot;&#39; onload=x\"><b>&lt;script&gt;&amp;\\u{202e}\\n</b>"
         );
     }
 }

@@ -33,6 +33,7 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use crate::json;
 use crate::probes::Known;
 use crate::report::text::{Colour, render};
 use crate::report::{Facts, Report, compose};
@@ -42,7 +43,7 @@ use memory::Memory;
 pub fn routes() -> Router<Known> {
     Router::new()
         .route("/", get(page))
-        .route("/report.json", get(json))
+        .route("/report.json", get(report_json))
         .layer(Extension(Arc::<Memory>::default()))
         .route("/favicon.ico", get(StatusCode::NO_CONTENT))
 }
@@ -63,7 +64,10 @@ async fn page(
     }
 }
 
-async fn json(State(known): State<Known>, Extension(memory): Extension<Arc<Memory>>) -> Response {
+async fn report_json(
+    State(known): State<Known>,
+    Extension(memory): Extension<Arc<Memory>>,
+) -> Response {
     Form::Json.answer(&known, &memory)
 }
 
@@ -124,9 +128,7 @@ impl Form {
         match self {
             Self::Html => html::render(report).into(),
             Self::Text => render(report, Colour::Off).into(),
-            Self::Json => {
-                serde_json::to_vec(report).expect("texts and numbers can always be written").into()
-            }
+            Self::Json => json::text(report).into(),
         }
     }
 }

@@ -1,6 +1,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
+use metastore_proto::environment::harmless_json;
 use tower::ServiceExt;
 
 use super::*;
@@ -61,7 +62,10 @@ fn every_element_that_begins_ends() {
 fn nothing_that_others_say_becomes_markup() {
     let page = html(&hostile());
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");
-    assert!(!page.contains("<script>alert") && !page.contains('\u{202e}'));
+    assert!(!page.contains("<script>alert"));
+    for letter in ['\u{1b}', '\u{7f}', '\u{9b}', '\u{202e}'] {
+        assert!(!page.contains(letter), "{letter:?}");
+    }
     assert_eq!(page.matches("<script").count(), 1);
 }
 
@@ -130,6 +134,18 @@ async fn others_get_text_or_json() {
     let (_, headers, body) = ask("GET", "/report.json", "*/*").await;
     assert_eq!(headers[CONTENT_TYPE], "application/json");
     assert_eq!(serde_json::from_str::<Report>(&body).unwrap().history.unwrap().revision, 5000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_as_json_has_the_true_values_and_steers_no_terminal() {
+    let name = hostile().report().member.unwrap().name;
+    let request = Request::builder().uri("/report.json").body(Body::empty()).unwrap();
+    let response = probes::router(hostile().served()).oneshot(request).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body = std::str::from_utf8(&body).unwrap();
+    assert_eq!(harmless_json(body), body);
+    assert!(body.contains("\\u001b[31m\\n\\u007f\\u009b2J\\u202e"), "{body}");
+    assert_eq!(serde_json::from_str::<Report>(body).unwrap().member.unwrap().name, name);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,19 +14,22 @@
 //! GET and HEAD. Below a probe's path each of its checks has one of its own, as
 //! `/readyz/data_corruption`. Queries, each as etcd has it: `verbose` lists the checks of a probe that
 //! succeeds too, `exclude=<check>` (on `/health`: `exclude=NOSPACE`) leaves one out,
-//! `serializable=true` on `/health` asks about this member alone. Beyond etcd: `format=json`.
+//! `serializable=true` on `/health` asks about this member alone. Beyond etcd: `format=json`. A path
+//! and query that are longer than all of that are refused unread, with 414.
 
 mod ask;
 pub mod counts;
+mod pieces;
 mod respond;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::body::Bytes;
+use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::map_response;
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use tokio::sync::watch;
@@ -45,6 +48,11 @@ use crate::tunable::Tunable;
 use crate::wall_clock::WallClock;
 use ask::Ask;
 
+/// Bytes of path and query, and parameters in it. Whoever leaves out every check by name has a
+/// quarter of them; thousands would take their time from the probes.
+const TARGET_MAX: usize = 2 << 10;
+const PARAMETERS_MAX: usize = 64;
+
 /// Everything that answers are made of.
 #[derive(Clone)]
 pub struct Known {
@@ -54,7 +62,7 @@ pub struct Known {
     pub compaction: watch::Receiver<CompactionState>,
     /// What an operator should know about the configuration, one sentence each.
     pub warnings: watch::Receiver<Arc<[String]>>,
-    pub core_metrics: watch::Receiver<String>,
+    pub core_metrics: watch::Receiver<Bytes>,
     pub hour: watch::Receiver<LastHour>,
     pub metrics: Arc<Metrics>,
     pub clock: WallClock,
@@ -79,6 +87,7 @@ pub fn router(known: Known) -> Router {
         .route("/metrics", get(metrics))
         .merge(page::routes())
         .fallback(async || respond::not_found())
+        .layer(from_fn(bound))
         .layer(map_response(guard))
         .with_state(known)
 }
@@ -165,9 +174,18 @@ async fn version(State(known): State<Known>) -> Response {
 
 async fn metrics(State(known): State<Known>) -> Response {
     let warnings = known.warnings.borrow().len();
-    let mut text = known.metrics.text(&known.verdict(), warnings);
-    text.push_str(&known.core_metrics.borrow());
-    respond::metrics(text)
+    let ours = known.metrics.text(&known.verdict(), warnings);
+    respond::metrics(ours, known.core_metrics.borrow().clone())
+}
+
+/// Nothing of what is too long is looked at.
+async fn bound(request: Request, next: Next) -> Response {
+    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+    let parameters = target.matches('&').count() + 1;
+    match target.len() > TARGET_MAX || parameters > PARAMETERS_MAX {
+        true => respond::too_long(),
+        false => next.run(request).await,
+    }
 }
 
 /// No proxy keeps an answer, no browser guesses what it is.

@@ -3,20 +3,27 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use axum::Json;
+use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use metastore_proto::admin::Role;
+use metastore_proto::environment::harmless;
 use serde::Serialize;
 
 use super::ask::Ask;
+use super::pieces::Pieces;
 use crate::disk::Space;
 use crate::health::{Check, Part, Probe, Status, Verdict};
+use crate::json;
 use crate::wall_clock::rfc3339;
 
 fn code(passes: bool) -> StatusCode {
     if passes { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+fn as_json(code: StatusCode, body: &impl Serialize) -> Response {
+    (code, [(CONTENT_TYPE, "application/json")], json::text(body)).into_response()
 }
 
 /// `ok`, or 503 with all checks; JSON where that is asked for.
@@ -38,7 +45,7 @@ pub(super) fn probe(
             checks: checks.iter().map(|check| Detail::of(check)).collect(),
             unmatched_exclude: unmatched,
         };
-        return (code(passes), Json(body)).into_response();
+        return as_json(code(passes), &body);
     }
     let mut text = if passes && !ask.verbose { String::new() } else { list(checks) };
     if passes {
@@ -61,7 +68,7 @@ fn list(checks: &[&Check]) -> String {
     for Check { name, status, .. } in checks {
         match status {
             Status::Ok => writeln!(list, "[+]{name} ok"),
-            Status::Failed(reason) => writeln!(list, "[-]{name} failed: {reason}"),
+            Status::Failed(reason) => writeln!(list, "[-]{name} failed: {}", harmless(reason)),
             Status::Unknown => writeln!(list, "[?]{name} unknown"),
         }
         .expect("writing to a string cannot fail");
@@ -163,7 +170,7 @@ pub(super) fn health(
         details: checks.iter().map(|check| Detail::of(check)).collect(),
         warnings,
     };
-    (code(healthy), Json(body)).into_response()
+    as_json(code(healthy), &body)
 }
 
 /// The first failure of a part, or that all is well, with what else there is to say.
@@ -194,12 +201,20 @@ fn role(role: Role) -> &'static str {
 
 /// That the sidecar itself answers.
 pub(super) fn itself(ask: &Ask) -> Response {
-    if ask.json { Json(Itself { status: "ok" }).into_response() } else { "ok\n".into_response() }
+    if ask.json {
+        as_json(StatusCode::OK, &Itself { status: "ok" })
+    } else {
+        "ok\n".into_response()
+    }
 }
 
 #[derive(Serialize)]
 struct Itself {
     status: &'static str,
+}
+
+pub(super) fn too_long() -> Response {
+    (StatusCode::URI_TOO_LONG, "414 path and query too long\n").into_response()
 }
 
 pub(super) fn not_found() -> Response {
@@ -214,9 +229,11 @@ struct Version {
 }
 
 pub(super) fn version(core: Option<String>) -> Response {
-    Json(Version { sidecar: env!("CARGO_PKG_VERSION"), core }).into_response()
+    as_json(StatusCode::OK, &Version { sidecar: env!("CARGO_PKG_VERSION"), core })
 }
 
-pub(super) fn metrics(text: String) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+/// Ours, then core's.
+pub(super) fn metrics(ours: String, cores: Bytes) -> Response {
+    let kind = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, Body::new(Pieces([ours.into(), cores].into()))).into_response()
 }

@@ -1,15 +1,18 @@
 use std::time::{Duration, UNIX_EPOCH};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use metastore_proto::admin::{AlarmKind, ObserveResponse, RaisedAlarm};
+use metastore_proto::admin::{AlarmKind, ObserveResponse, Phase, RaisedAlarm};
+use metastore_proto::environment::harmless_json;
 use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
 use crate::disk::{Level, Space};
 use crate::fake_core::serving;
+
+static CORES: &[u8] = b"etcd_server_has_leader 1\n";
 
 /// What the sidecar knows of a core that said this just now.
 fn known(said: Option<ObserveResponse>) -> Known {
@@ -28,7 +31,7 @@ fn known(said: Option<ObserveResponse>) -> Known {
         .1,
         compaction: watch::channel(CompactionState::default()).1,
         warnings: watch::channel(Arc::from([])).1,
-        core_metrics: watch::channel("etcd_server_has_leader 1\n".to_owned()).1,
+        core_metrics: watch::channel(Bytes::from_static(CORES)).1,
         hour: watch::channel(LastHour::starting(Instant::now())).1,
         metrics: Arc::new(Metrics::new([])),
         clock: || UNIX_EPOCH + Duration::from_secs(1_700_000_000),
@@ -127,6 +130,47 @@ async fn checks_can_be_left_out_or_asked_for_alone() {
     ] {
         assert_eq!(get(corrupt(), path).await, (status, body.to_owned()), "{path}");
     }
+}
+
+/// A query of 16 KiB has eight thousand parameters, each of which cost the one thread its time.
+#[tokio::test(start_paused = true)]
+async fn a_path_and_query_have_a_bound_and_all_that_can_be_asked_for_is_far_below() {
+    let names = known(None).verdict().checks.iter().map(|check| check.name).collect::<Vec<_>>();
+    let all: String = names.iter().map(|name| format!("&exclude={name}")).collect();
+    let all = format!("/readyz?verbose&format=json{all}");
+    assert!(all.len() < TARGET_MAX / 2 && names.len() < PARAMETERS_MAX / 2, "{all}");
+    assert_eq!(get(known(None), &all).await.0, 200);
+    let padded = |path: &str, part: &str, number| format!("{path}?{}", part.repeat(number));
+    for path in ["/readyz", "/health", "/sidecar/livez", "/", "/metrics", "/nothing"] {
+        for (part, most) in [("x", TARGET_MAX - path.len() - 1), ("&", PARAMETERS_MAX - 1)] {
+            assert_ne!(get(known(None), &padded(path, part, most)).await.0, 414, "{path}");
+            let longer = padded(path, part, most + 1);
+            let (status, headers, body) = ask(known(None), "GET", &longer).await;
+            assert_eq!((status.as_u16(), body.as_str()), (414, "414 path and query too long\n"));
+            assert_eq!(headers["cache-control"], "no-store", "{path}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_core_says_steers_a_terminal_or_forges_a_check() {
+    let mut said = serving();
+    let process = said.process.as_mut().unwrap();
+    process.set_phase(Phase::Faulted);
+    process.fault = "disk\n[+]serving ok\u{1b}[2J\u{9b}\u{202e}".to_owned();
+    let shown = "disk\\n[+]serving ok\\u{1b}[2J\\u{9b}\\u{202e}";
+    let (status, body) = get(known(Some(said.clone())), "/readyz").await;
+    assert_eq!(status, 503);
+    let line = format!("[-]serving failed: stopped by a fault: {shown}");
+    assert!(body.lines().any(|found| found == line), "{body}");
+    assert!(!body.contains(|letter: char| letter.is_control() && letter != '\n'), "{body:?}");
+    for path in ["/readyz?format=json", "/health", "/version"] {
+        let (_, body) = get(known(Some(said.clone())), path).await;
+        assert_eq!(harmless_json(&body), body, "{path}");
+    }
+    let (_, body) = json(known(Some(said)), "/readyz?format=json").await;
+    let reason = "stopped by a fault: disk\n[+]serving ok\u{1b}[2J\u{9b}\u{202e}";
+    assert_eq!(body["reason"], reason, "a program is told what it was");
 }
 
 async fn json(known: Known, path: &str) -> (u16, Value) {
@@ -332,6 +376,24 @@ async fn metrics_are_ours_and_then_cores() {
     assert_eq!(headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     assert!(body.contains("\nmetastore_core_up 1\n"));
     assert!(body.ends_with("\netcd_server_has_leader 1\n"));
+}
+
+/// They are a hundred times as large as ours, and a crowd that does not read them would hold a copy
+/// each.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_shares_cores_metrics() {
+    let known = known(Some(serving()));
+    for _ in 0..2 {
+        let request = Request::builder().uri("/metrics").body(Body::empty()).unwrap();
+        let response = router(known.clone()).oneshot(request).await.unwrap();
+        let mut body = response.into_body();
+        let length = body.size_hint().exact().unwrap();
+        let ours = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        let cores = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(cores.as_ptr(), CORES.as_ptr());
+        assert_eq!(length, (ours.len() + cores.len()) as u64);
+        assert!(body.is_end_stream() && body.frame().await.is_none());
+    }
 }
 
 #[tokio::test(start_paused = true)]

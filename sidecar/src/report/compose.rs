@@ -153,7 +153,8 @@ fn member(consensus: &pb::Consensus) -> Member {
 fn history(history: &pb::History) -> History {
     // The first mark that is not before the compacted revision: reads go back at least so far.
     let oldest = history.marks.iter().find(|mark| mark.revision >= history.compacted_revision);
-    let kept = oldest.and_then(|mark| u64::try_from(history.now_ms - mark.unix_ms).ok());
+    let kept = oldest.and_then(|mark| history.now_ms.checked_sub(mark.unix_ms));
+    let kept = kept.and_then(|kept| u64::try_from(kept).ok());
     History {
         revision: history.revision,
         compacted_revision: history.compacted_revision,

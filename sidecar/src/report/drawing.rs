@@ -44,7 +44,10 @@ fn rates(hour: &Hour) -> Vec<Option<u64>> {
     let samples = hour.revision.split_last().map_or(&[][..], |(_, samples)| samples);
     let pairs = samples.iter().zip(samples.iter().skip(1));
     pairs
-        .map(|(before, after)| Some(after.as_ref()?.saturating_sub((*before)?) * a_minute))
+        .map(|(before, after)| {
+            let written = after.as_ref()?.saturating_sub((*before)?);
+            Some(written.saturating_mul(a_minute))
+        })
         .collect()
 }
 
@@ -135,5 +138,8 @@ mod tests {
         let hour = Hour { interval_s: 15, revision: revision.into(), ..Hour::default() };
         assert_eq!(rates(&hour), [Some(60), None, None, Some(0)]);
         assert_eq!(rates(&Hour::default()), []);
+        let revision = vec![Some(0), Some(u64::MAX), None];
+        let hour = Hour { interval_s: 15, revision, ..Hour::default() };
+        assert_eq!(rates(&hour), [Some(u64::MAX)], "whatever somebody says");
     }
 }

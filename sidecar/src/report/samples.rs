@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::body::Bytes;
 use metastore_proto::admin::{AlarmCause, AlarmKind};
 use metastore_proto::admin::{Disk, LongOperation, ObserveResponse, Queues, RaisedAlarm, TimeMark};
 use tokio::sync::watch;
@@ -108,7 +109,7 @@ impl Known {
             disk: watch::channel(self.disk).1,
             compaction: watch::channel(self.compaction).1,
             warnings: watch::channel(self.warnings.into()).1,
-            core_metrics: watch::channel(String::new()).1,
+            core_metrics: watch::channel(Bytes::new()).1,
             hour: watch::channel(self.hour).1,
             metrics: Arc::new(Metrics::new([])),
             clock: Self::time,
@@ -168,9 +169,11 @@ fn said() -> ObserveResponse {
     said
 }
 
+/// What would break a page, or steer a terminal, that trusts it.
+pub(crate) const TEXT: &str = "<script>alert(1)</script>\"'& \u{1b}[31m\n\u{7f}\u{9b}2J\u{202e}";
+
 /// Everything that can be wrong at once, in texts that would break a page which trusts them.
 pub(crate) fn hostile() -> Known {
-    const TEXT: &str = "<script>alert(1)</script>\"'&\u{1b}[31m\u{202e}";
     let mut known = Known::says(|said| {
         said.process.as_mut().unwrap().version = TEXT.to_owned();
         said.consensus.as_mut().unwrap().name = TEXT.to_owned();

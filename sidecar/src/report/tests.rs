@@ -1,4 +1,4 @@
-use metastore_proto::admin::{AlarmCause, AlarmKind, Phase, RaisedAlarm, Role};
+use metastore_proto::admin::{AlarmCause, AlarmKind, Phase, RaisedAlarm, Role, TimeMark};
 
 use super::model::Status;
 use super::rows::{Level, headline, sections, stale};
@@ -170,6 +170,34 @@ fn old_words_of_core_are_marked_as_old() {
     let report = Known::well().silent(5).report();
     assert_eq!(stale(&report).unwrap(), "What follows about core is 5 s old.");
     assert!(report.member.is_some(), "it keeps standing");
+}
+
+/// Numbers of a core that is broken, or not one.
+#[test]
+fn no_number_is_too_large_or_too_small() {
+    let extremes = [i64::MIN, -1, 0, i64::MAX];
+    for (at, number) in extremes.into_iter().enumerate() {
+        let other = extremes[extremes.len() - 1 - at];
+        let known = Known::says(|said| {
+            let history = said.history.as_mut().unwrap();
+            (history.revision, history.compacted_revision, history.keys) = (number, other, number);
+            history.marks = vec![TimeMark { unix_ms: other, revision: i64::MAX }];
+            history.now_ms = number;
+            let disk = said.disk.as_mut().unwrap();
+            (disk.logical_bytes, disk.physical_bytes, disk.quota_bytes) = (number, other, number);
+            let unsigned = number.cast_unsigned();
+            (disk.last_sync_us, disk.ballast_bytes) = (unsigned, unsigned);
+            let consensus = said.consensus.as_mut().unwrap();
+            (consensus.commit_index, consensus.applied_index) = (unsigned, other.cast_unsigned());
+            let liveness = said.liveness.as_mut().unwrap();
+            (liveness.tick_age_ms, liveness.local_read_age_ms) = (u64::MAX, u64::MAX);
+            let process = said.process.as_mut().unwrap();
+            (process.uptime_ms, process.phase) = (u64::MAX, i32::MIN);
+        });
+        let report = known.report();
+        text::render(&report, text::Colour::Off);
+        drawing::drawings(&report);
+    }
 }
 
 #[test]

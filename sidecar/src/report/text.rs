@@ -1,4 +1,7 @@
-//! The report for a terminal: at most 80 columns, readable without colour.
+//! The report for a terminal: at most 80 columns, readable without colour. Whoever made the report,
+//! and whatever stands in it, steers nothing.
+
+use metastore_proto::environment::harmless;
 
 use super::drawing::{Drawing, HEIGHT, drawings};
 use super::model::Report;
@@ -98,7 +101,7 @@ impl Page {
         let name: String = name.chars().take(NAME_MAX).collect();
         let word = headline.word.to_uppercase();
         let left = if name.is_empty() { String::new() } else { format!("{name}  ") };
-        let at = moment(&report.at);
+        let at = harmless(&moment(&report.at));
         let taken = left.chars().count() + word.len() + at.len();
         let gap = " ".repeat(WIDTH.saturating_sub(taken).max(1));
         let word = self.colour.paint(headline.level, &word);
@@ -119,7 +122,8 @@ impl Page {
                 if probe.passes { (Level::Good, "ok") } else { (Level::Bad, "FAILS") };
             let word = self.colour.paint(level, &format!("{word:<6}"));
             let reason = probe.reason.as_deref().unwrap_or_default();
-            self.wrapped(&format!("  {:<14}{word}", probe.name), 22, Level::Plain, reason);
+            let begin = format!("  {:<14}{word}", harmless(&probe.name));
+            self.wrapped(&begin, 22, Level::Plain, reason);
         }
     }
 
@@ -131,7 +135,7 @@ impl Page {
             let read = reading(check.reading.as_ref());
             let used = format!("({})", check.probes.join(", "));
             let said = check.reason.clone().unwrap_or(read);
-            let begin = format!("  {:<20}{word}", check.name);
+            let begin = format!("  {:<20}{word}", harmless(&check.name));
             self.wrapped(&begin, 31, Level::Plain, &format!("{said} {used}"));
         }
     }
@@ -172,7 +176,7 @@ fn bars(drawing: &Drawing) -> String {
     let missing = places.saturating_sub(drawing.points.len());
     let mut columns = [None; COLUMNS];
     for (at, point) in (missing..places).zip(&drawing.points) {
-        if let Some(column) = columns.get_mut(at * COLUMNS / places) {
+        if let Some(column) = columns.get_mut(at.saturating_mul(COLUMNS) / places) {
             *column = (*column).max(*point);
         }
     }
@@ -185,7 +189,8 @@ fn bar(point: u64) -> char {
     BARS.get(at).copied().unwrap_or('█')
 }
 
-/// Lines of at most so many columns, broken at spaces where there are any. At least one line.
+/// Lines of at most so many columns, broken at spaces where there are any, in which nothing steers the
+/// terminal. At least one line.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let (mut lines, mut line) = (Vec::new(), String::new());
     let text = harmless(text);
@@ -206,11 +211,6 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 fn pieces(word: &str, width: usize) -> Vec<String> {
     let letters: Vec<char> = word.chars().collect();
     letters.chunks(width).map(|piece| piece.iter().collect()).collect()
-}
-
-/// What comes from elsewhere must not steer the terminal.
-fn harmless(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 #[cfg(test)]

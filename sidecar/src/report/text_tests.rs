@@ -1,5 +1,7 @@
+use serde_json::Value;
+
 use super::*;
-use crate::report::samples::{Known, hostile};
+use crate::report::samples::{Known, TEXT, hostile};
 
 fn longest(text: &str) -> usize {
     text.lines().map(|line| line.chars().count()).max().unwrap_or_default()
@@ -25,6 +27,30 @@ fn the_first_lines_tell_most() {
     }
     let text = render(&Known::nothing().report(), Colour::Off);
     assert!(text.starts_with("WAITING FOR CORE   "), "{text}");
+}
+
+/// Of any text that there is in a report: whoever answers on the port may have written it.
+#[test]
+fn no_text_of_a_report_steers_the_terminal() {
+    fn spoil(value: &mut Value) {
+        match value {
+            Value::String(text) => TEXT.clone_into(text),
+            Value::Array(values) => values.iter_mut().for_each(spoil),
+            Value::Object(fields) => {
+                // Of these words a report has no others.
+                let texts = fields.iter_mut().filter(|(name, _)| *name != "status");
+                texts.for_each(|(_, value)| spoil(value));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let mut report = serde_json::to_value(hostile().report()).unwrap();
+    spoil(&mut report);
+    let text = render(&serde_json::from_value(report).unwrap(), Colour::Off);
+    assert!(text.contains("\\u{1b}[31m\\n\\u{7f}\\u{9b}2J\\u{202e}"), "it is shown: {text}");
+    for line in text.lines() {
+        assert_eq!(harmless(line), line);
+    }
 }
 
 #[test]
@@ -58,5 +84,7 @@ fn bars_stand_at_the_right_and_leave_gaps() {
     };
     assert_eq!(bars(&drawing).trim_start(), "▁ █");
     assert_eq!(bars(&drawing).chars().count(), COLUMNS);
+    let endless = Drawing { places: usize::MAX, ..drawing.clone() };
+    assert_eq!(bars(&endless).chars().count(), COLUMNS);
     assert_eq!(bars(&Drawing { points: vec![], ..drawing }).trim(), "");
 }

@@ -1,10 +1,15 @@
 //! Twelve static mistakes in one environment: twelve messages, from either program.
 
+use std::time::Duration;
+
+use metastore_tests::eventually::eventually;
 use metastore_tests::member::{Core, Sidecar};
+use serde_json::Value;
 
 use crate::{text, validate, validate_as_json, variables_of};
 
 const EX_USAGE: Option<i32> = Some(64);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Each is one mistake, about the variable that is named.
 const TWELVE: [(&str, &str); 12] = [
@@ -168,5 +173,39 @@ async fn what_is_warned_of_steers_no_terminal_in_either_log() {
             assert_harmless(&said);
             assert!(said.contains("variables of etcd are not read"), "{said}");
         }
+    }
+}
+
+/// How `metastore-sidecar status` prints what the sidecar at this address knows.
+fn status(address: &str, format: &str) -> String {
+    let output = std::process::Command::new(metastore_tests::member::sidecar_binary())
+        .env_clear()
+        .env("METASTORE_SIDECAR_LISTEN", address)
+        .args(["status", "--format", format])
+        .output()
+        .unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+#[tokio::test]
+async fn the_name_of_a_member_is_shown_and_steers_no_terminal() {
+    const NAME: &str = "a\u{1b}[2J\u{7f}\u{9b}2J\u{202e}b";
+    let core = Core::start_with(&[("METASTORE_NAME", NAME)]).await;
+    let sidecar = Sidecar::start(&core, &[]).await;
+    let address = sidecar.address();
+    let said = eventually("the name is known", LIMIT, async || {
+        let said = status(&address, "json");
+        let report: Value = serde_json::from_str(&said).ok()?;
+        (report["member"]["name"] == NAME).then_some(said)
+    })
+    .await;
+    let page = sidecar.probe("/?format=html").await.body;
+    let others = [status(&address, "text"), sidecar.probe("/").await.body];
+    for said in &others {
+        assert!(said.contains("a\\u{1b}[2J\\u{7f}\\u{9b}2J\\u{202e}b"), "{said}");
+    }
+    for said in [said, sidecar.probe("/report.json").await.body, page].iter().chain(&others) {
+        assert_harmless(said);
+        assert!(!said.contains('\u{202e}'), "{said:?}");
     }
 }

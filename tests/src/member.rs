@@ -101,9 +101,18 @@ impl Process {
 
     /// Resident memory.
     pub fn rss_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that was ever resident.
+    pub fn peak_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
         let status = format!("/proc/{}/status", self.pid());
         let text = std::fs::read_to_string(status).expect("the process runs");
-        let line = text.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        let line = text.lines().find(|line| line.starts_with(name)).expect(name);
         let kib: u64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
         kib * 1024
     }
@@ -239,6 +248,10 @@ impl Core {
 
     pub fn rss_bytes(&self) -> u64 {
         self.process.rss_bytes()
+    }
+
+    pub fn peak_bytes(&self) -> u64 {
+        self.process.peak_bytes()
     }
 
     pub fn output(&self) -> String {

@@ -13,7 +13,7 @@ use super::etcd::watch::Watching;
 use super::waiting::Waiting;
 use crate::domain::alarm::AlarmCause;
 use crate::domain::effects::Response;
-use crate::domain::{Command, Rejection};
+use crate::domain::{Command, Event, Rejection};
 use crate::replica::{Answer, Board, EventBatch, Input, Outcome, Unavailable};
 
 /// Bytes of events that may wait for a serving thread; beyond, its watchers read them from disk.
@@ -44,7 +44,7 @@ impl EdgePort {
         mail.answers.extend(answers);
         mail.reads.extend(reads);
         for batch in batches {
-            mail.event_bytes += batch.events.iter().map(weight).sum::<usize>();
+            mail.event_bytes += batch.events.iter().map(Event::weight).sum::<usize>();
             mail.batches.push(Arc::clone(batch));
         }
         if mail.event_bytes > EVENT_BYTES_MAX {
@@ -55,13 +55,6 @@ impl EdgePort {
         drop(mail);
         self.arrived.notify_one();
     }
-}
-
-fn weight(event: &crate::domain::Event) -> usize {
-    let fields = |version: &Option<_>| {
-        version.as_ref().map_or(0, |version: &crate::domain::Version| version.fields.len())
-    };
-    event.key.len() + fields(&event.version) + fields(&event.previous) + 128
 }
 
 /// A serving thread. That thread alone touches what is here, but for the port. The admin service's

@@ -16,6 +16,17 @@ pub struct Effects {
     pub events: Vec<Event>,
 }
 
+impl Effects {
+    /// Bytes of the versions that become history, about.
+    pub fn superseded_bytes(&self) -> usize {
+        let bytes = self.mutations.iter().map(|mutation| match mutation {
+            Mutation::Supersede { key, version, .. } => key.len() + version.fields.len(),
+            _ => 0,
+        });
+        bytes.sum()
+    }
+}
+
 /// What the asker is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {
@@ -68,6 +79,15 @@ pub struct Event {
     pub version: Option<Version>,
     /// What a watcher with `prev_kv` sees: the version before this revision.
     pub previous: Option<Version>,
+}
+
+impl Event {
+    /// Bytes that it takes in memory, about.
+    pub fn weight(&self) -> usize {
+        let fields =
+            |version: &Option<Version>| version.as_ref().map_or(0, |version| version.fields.len());
+        self.key.len() + fields(&self.version) + fields(&self.previous) + 128
+    }
 }
 
 /// A row to write. `store/columns.rs` has the bytes of each.

@@ -53,9 +53,10 @@ impl Fault {
         Self { kind: FaultKind::Disk, detail: detail.into() }
     }
 
-    /// Whether there was no room for a write.
+    /// Whether there was no room for a write: on the volume (ENOSPC), or in a quota of it (EDQUOT).
     pub fn is_disk_full(&self) -> bool {
-        self.kind == FaultKind::Disk && self.detail.contains("No space left")
+        let texts = ["No space left", "Disk quota exceeded"];
+        self.kind == FaultKind::Disk && texts.iter().any(|text| self.detail.contains(text))
     }
 
     pub fn taken(detail: impl Into<String>) -> Self {

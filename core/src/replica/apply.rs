@@ -9,8 +9,8 @@ use crate::domain::effects::{Event, Mutation, Response};
 use crate::domain::{Effects, Fault, Overlay, Rejection, foresight};
 use crate::raft::driver::NotProposed;
 use crate::raft::{Committed, Proposal, ProposalId, payload};
-use crate::store::Applied;
 use crate::store::ahead::KEYS_MAX;
+use crate::store::{Applied, Batch};
 
 /// Entries that are decided and written together.
 const GROUP_MAX: usize = 1000;
@@ -152,14 +152,41 @@ impl Replica {
         for Decoded { position, proposal } in group {
             if let Some(Proposal { id, proposed_at, command }) = proposal {
                 let effects = self.machine.apply(&mut pending, proposed_at, command)?;
-                for mutation in &effects.mutations {
-                    self.batch.stage(mutation);
-                }
+                self.stage(&effects)?;
                 decided.push((id, effects));
             }
             self.applied = position;
         }
         Ok(decided)
+    }
+
+    /// What is to be written for a change. The history of a large one goes ahead of it, in pieces:
+    /// one delete may end gigabytes, which no single write could hold in memory. Nobody reads it
+    /// before the revision that ends it is there, and after a crash the entry writes it again.
+    fn stage(&mut self, effects: &Effects) -> Result<(), Fault> {
+        let piece_bytes = self.config.history_piece_bytes;
+        let is_large = effects.superseded_bytes() > piece_bytes;
+        let mut piece = Batch::default();
+        for mutation in &effects.mutations {
+            if !(is_large && matches!(mutation, Mutation::Supersede { .. })) {
+                self.batch.stage(mutation);
+                continue;
+            }
+            piece.stage(mutation);
+            if piece.encoded_bytes() > piece_bytes {
+                self.write_ahead(&mut piece)?;
+            }
+        }
+        if is_large { self.write_ahead(&mut piece) } else { Ok(()) }
+    }
+
+    fn write_ahead(&mut self, piece: &mut Batch) -> Result<(), Fault> {
+        piece.sort();
+        self.board.enter(Operation::StoreWrite);
+        self.store.engine().write(piece)?;
+        self.board.enter(Operation::StoreRead);
+        piece.clear();
+        Ok(())
     }
 
     /// One write for everything decided, with the applied index in it; then publish, then answer.

@@ -52,6 +52,8 @@ pub struct ReplicaConfig {
     pub unix_ms: i64,
     /// Log entries kept behind what is durable.
     pub keep_entries: u64,
+    /// History of one change that is more than this is written ahead of it, in pieces of this size.
+    pub history_piece_bytes: usize,
 }
 
 /// One member's state machine and its consensus.

@@ -214,14 +214,15 @@ impl Reader {
         self.store.engine().physical_bytes()
     }
 
-    /// Events of the revisions from `from` to `until`, whole revisions, about `max` of them, and
-    /// the revision up to which nothing was left out. `Err(Rejected(Compacted))` when events from
+    /// Events of the revisions from `from` to `until`, whole revisions, about `max` of them or
+    /// `bytes_max` bytes, and the revision up to which nothing was left out. `Err(Rejected(Compacted))` when events from
     /// `from` on are not there any more.
     pub fn events(
         &self,
         from: i64,
         until: i64,
         max: usize,
+        bytes_max: usize,
         wanted: &mut dyn FnMut(&LoggedEvent) -> Wanted,
     ) -> Result<(Vec<Event>, i64), Unreadable> {
         self.heard(self.store.at_one_moment(|rows| {
@@ -248,8 +249,19 @@ impl Reader {
                 }
                 ControlFlow::Continue(())
             })?;
-            let events = logged.into_iter().map(|(event, wanted)| whole(rows, event, wanted));
-            let events = events.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+            let mut events: Vec<Event> = Vec::new();
+            let mut bytes = 0;
+            for (event, wanted) in logged {
+                let main = event.at.main;
+                if bytes >= bytes_max && events.last().is_some_and(|last| last.at.main < main) {
+                    reached = main - 1;
+                    break;
+                }
+                if let Some(event) = whole(rows, event, wanted)? {
+                    bytes += event.weight();
+                    events.push(event);
+                }
+            }
             self.recheck(from)?;
             Ok((events, reached))
         }))

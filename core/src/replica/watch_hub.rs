@@ -13,8 +13,9 @@ use crate::domain::effects::Event;
 use crate::domain::watch::{GroupId, Registry, Spec, WatcherId};
 use crate::domain::{Fault, Rejection};
 
-/// Events that one pass of catching up reads, about.
+/// Events that one pass of catching up reads, about, and their bytes.
 const PASS_EVENTS: usize = 1000;
+const PASS_BYTES: usize = 4 << 20;
 
 /// Events for watchers that ask for the same.
 #[derive(Debug)]
@@ -219,7 +220,7 @@ impl WatchHub {
     fn read(&mut self, reader: &Reader, from: i64) -> Result<(Vec<Event>, i64), Unreadable> {
         self.lagging.settle();
         let (lagging, found) = (&self.lagging, &mut self.found);
-        reader.events(from, self.revision, PASS_EVENTS, &mut |event| {
+        reader.events(from, self.revision, PASS_EVENTS, PASS_BYTES, &mut |event| {
             lagging.find(&event.key, found);
             let mut wanted = Wanted::No;
             for spec in found.iter().filter_map(|id| lagging.spec(*id)) {

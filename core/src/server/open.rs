@@ -21,6 +21,9 @@ use crate::store::columns::FORMAT;
 use crate::store::directory::{Directory, Identity, volume_bytes};
 use crate::store::rocks::RocksEngine;
 
+/// A part of a memtable: the history of one large change is written in such pieces.
+const HISTORY_PIECE_BYTES: usize = 4 << 20;
+
 /// Everything that opening brings.
 pub(super) struct Opened {
     pub identity: Ids,
@@ -56,6 +59,7 @@ pub(super) fn open(
         election_timeout_ms: i64::try_from(election).unwrap_or(i64::MAX),
         unix_ms: crate::clock::unix_ms(),
         keep_entries: settings.raft.snapshot_catchup_entries,
+        history_piece_bytes: HISTORY_PIECE_BYTES,
     };
     let replica =
         Replica::open(config, store.clone(), log, Arc::clone(board), Arc::clone(&leases))?;

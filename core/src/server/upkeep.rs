@@ -244,9 +244,11 @@ fn reclaim(
 
 fn give_back(store: &Store, garbage: &Garbage) -> Result<(), Fault> {
     store.engine().reclaim()?;
-    if garbage.deleted.load(Ordering::Acquire) {
-        store.engine().reclaim_deleted()?;
-        garbage.deleted.store(false, Ordering::Release);
+    // What is deleted meanwhile is for another time.
+    if garbage.deleted.swap(false, Ordering::AcqRel) {
+        store.engine().reclaim_deleted().inspect_err(|_fault| {
+            garbage.deleted.store(true, Ordering::Release);
+        })?;
     }
     Ok(())
 }

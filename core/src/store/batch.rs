@@ -9,6 +9,8 @@ use crate::domain::Mutation;
 /// At most, but for huge values: kind, column and two lengths.
 const WRITE_HEAD_BYTES: usize = 8;
 const BATCH_HEAD_BYTES: usize = 16;
+/// Memory that an empty batch keeps for the next writes.
+const KEPT_BYTES: usize = 1 << 20;
 
 /// An ordered list of writes, in one buffer.
 #[derive(Debug, Default, Clone)]
@@ -67,9 +69,12 @@ impl Batch {
         writes.sort_by(|a, b| place(a).cmp(&place(b)));
     }
 
+    /// Empties it; what a large batch took is given back.
     pub fn clear(&mut self) {
         self.buffer.clear();
         self.writes.clear();
+        self.buffer.shrink_to(KEPT_BYTES);
+        self.writes.shrink_to(KEPT_BYTES / size_of::<Write>());
     }
 
     pub fn put(&mut self, column: Column, key: &[&[u8]], value: &[&[u8]]) {

@@ -3,6 +3,9 @@
 //! A read at an older revision R merges two columns: what is live and was written at or before R,
 //! and of what is not live any more the first row of each key that was superseded after R, if it
 //! was written at or before R. Both come in key order, and no key is in both.
+//!
+//! Rows of `history` that a revision ends which is not there yet do not count: the history of a large
+//! change is written ahead of it.
 
 use std::ops::ControlFlow;
 
@@ -222,7 +225,8 @@ impl<'r> Rows<'r> {
 
     fn scan_older(&self, range: &KeyRange, at: i64, visit: Visit<'_>) -> Result<(), Fault> {
         let mut live = LiveAt { cursor: self.latest_cursor(range)?, at };
-        let mut dead = DeadAt::open(self.reads, range, at)?;
+        let newest = self.state()?.revision;
+        let mut dead = DeadAt::open(self.reads, range, at, newest)?;
         live.settle()?;
         loop {
             let live_key = live.cursor.row().map(|(key, _)| key);
@@ -279,12 +283,14 @@ impl LiveAt<'_> {
 struct DeadAt<'c> {
     cursor: Box<dyn Cursor + 'c>,
     at: i64,
+    /// The newest revision of these rows.
+    newest: i64,
     /// Key and row that counts next.
     found: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl<'c> DeadAt<'c> {
-    fn open(reads: &'c dyn Reads, range: &KeyRange, at: i64) -> Result<Self, Fault> {
+    fn open(reads: &'c dyn Reads, range: &KeyRange, at: i64, newest: i64) -> Result<Self, Fault> {
         let (from, to) = match (range.as_single(), range.end()) {
             (Some(key), _) => {
                 let from = codec::escaped(key);
@@ -297,7 +303,7 @@ impl<'c> DeadAt<'c> {
             }
         };
         let cursor = reads.cursor(Column::History, &from, to.as_deref())?;
-        let mut dead = Self { cursor, at, found: None };
+        let mut dead = Self { cursor, at, newest, found: None };
         dead.next()?;
         Ok(dead)
     }
@@ -314,7 +320,8 @@ impl<'c> DeadAt<'c> {
                 self.skip_to(&wanted)?;
                 continue;
             }
-            let counts = row_ref(Column::History, bytes, row)?.modified.main <= self.at;
+            let counts = until.main <= self.newest
+                && row_ref(Column::History, bytes, row)?.modified.main <= self.at;
             let found = counts.then(|| row.to_vec());
             let user_key = codec::take_history_key(bytes)
                 .ok_or_else(|| codec::bad_row(Column::History, bytes))?
@@ -427,65 +434,5 @@ impl View for Rows<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::Mutation;
-    use crate::store::memory::MemoryEngine;
-    use crate::store::{Batch, Cursor, Engine};
-
-    /// Rows whose history must not be looked at.
-    struct WithoutHistory<'r>(&'r dyn Reads);
-
-    impl Reads for WithoutHistory<'_> {
-        fn get(&self, column: Column, key: &[u8]) -> Result<Option<Bytes>, Fault> {
-            self.0.get(column, key)
-        }
-
-        fn get_many(&self, column: Column, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, Fault> {
-            self.0.get_many(column, keys)
-        }
-
-        fn cursor<'r>(
-            &'r self,
-            column: Column,
-            from: &[u8],
-            to: Option<&[u8]>,
-        ) -> Result<Box<dyn Cursor + 'r>, Fault> {
-            assert_ne!(column, Column::History);
-            self.0.cursor(column, from, to)
-        }
-
-        fn last_at_most(
-            &self,
-            column: Column,
-            key: &[u8],
-        ) -> Result<Option<(Bytes, Bytes)>, Fault> {
-            self.0.last_at_most(column, key)
-        }
-    }
-
-    #[test]
-    fn an_old_count_looks_at_births_however_many_revisions_ago_it_was() {
-        let engine = MemoryEngine::default();
-        let counts = Counts::default();
-        counts.load(&Rows::new(engine.newest())).unwrap();
-        let key = Bytes::from("a");
-        let version = Version::encode(2, Revision::new(90_000, 0), 9, b"x", 0);
-        let mutations = [
-            Mutation::SetLive { key: key.clone(), version },
-            Mutation::LogBirth { at: Revision::new(2, 0), key, born: true },
-        ];
-        let mut batch = Batch::default();
-        mutations.iter().for_each(|mutation| batch.stage(mutation));
-        let newest = Rows::new(engine.newest());
-        let births = counts.stage(&newest, mutations.iter(), &mut batch).unwrap();
-        let machine = crate::domain::Machine { revision: 90_000, ..Default::default() };
-        batch.set_state(&machine, crate::store::Applied { index: 1, term: 1 });
-        engine.write(&batch).unwrap();
-        counts.commit(&births, machine.revision);
-        let reads = WithoutHistory(engine.newest());
-        let rows = Rows::counted(&reads, &counts, engine.newest());
-        assert_eq!(rows.count(&KeyRange::all(), At::Revision(3)).unwrap(), 1);
-        assert_eq!(rows.count(&KeyRange::all(), At::Revision(1)).unwrap(), 0);
-    }
-}
+#[path = "view_tests.rs"]
+mod tests;

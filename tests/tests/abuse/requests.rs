@@ -10,6 +10,13 @@ use metastore_tests::watching::{Watching, brief};
 use pb::RangeRequest;
 use tonic::Code;
 
+/// What is deleted at once: 200 MB.
+const DELETED: usize = 200;
+const DELETED_BYTES: usize = 1_000_000;
+/// Resident memory that it may cost, filling caches and memtables included: what is deleted is held
+/// once.
+const DELETE_COST_MAX: u64 = 550 << 20;
+
 #[tokio::test]
 async fn a_value_of_ten_mebibytes_is_refused_by_the_transport() {
     let store = Store::start().await;
@@ -97,4 +104,24 @@ async fn one_delete_of_a_million_keys_is_one_revision() {
     assert_eq!(brief(&response.events[0]), "DELETE k/00000000");
     client.set("a", "1").await;
     assert_eq!(client.range(metastore_tests::requests::everything()).await.unwrap().count, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_of_many_large_values_does_not_cost_several_times_what_they_take() {
+    let store = Store::start().await;
+    let value = vec![7; DELETED_BYTES];
+    for number in 0..DELETED {
+        store.client.put(put(numbered("k", number), &value)).await.unwrap();
+    }
+    let before = store.core.as_ref().map(|core| core.rss_bytes());
+    let newest = store.client.revision().await;
+    let deleted = store.client.delete(delete_everything()).await.unwrap();
+    assert_eq!(deleted.deleted, DELETED as i64);
+    if let (Some(core), Some(before)) = (&store.core, before) {
+        let cost = core.peak_bytes().saturating_sub(before);
+        assert!(cost < DELETE_COST_MAX, "the delete costs {cost} bytes");
+    }
+    let last = numbered("k", DELETED - 1);
+    let older = RangeRequest { revision: newest, ..key(last) };
+    assert_eq!(store.client.range(older).await.unwrap().kvs[0].value.len(), DELETED_BYTES);
 }

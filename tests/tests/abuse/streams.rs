@@ -1,5 +1,6 @@
 //! Watch streams that are not read, half closed, or carry far too many watches.
 
+use metastore_proto::etcdserverpb::WatchCreateRequest;
 use metastore_tests::client::{Client, PATIENCE, numbered};
 use metastore_tests::eventually::eventually;
 use metastore_tests::http;
@@ -12,7 +13,10 @@ const WATCHES: usize = 10_000;
 /// The events that a client does not read: 100 MB.
 const UNREAD: usize = 1_000;
 const UNREAD_BYTES: usize = 100_000;
-/// Resident memory that a client may cost that does not read.
+/// The events that a watch missed: 300 MB.
+const MISSED: usize = 300;
+const MISSED_BYTES: usize = 1_000_000;
+/// Resident memory that one client may cost.
 const COST_MAX: u64 = 150 << 20;
 
 async fn write_unread(client: &Client) {
@@ -40,6 +44,26 @@ async fn a_client_that_does_not_read_costs_little_and_loses_nothing() {
     }
     for (number, event) in deaf.events(UNREAD).await.iter().enumerate() {
         assert_eq!(event.kv.as_ref().unwrap().key, numbered("k", number));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_that_catches_up_on_large_values_costs_little() {
+    let store = Store::start().await;
+    let base = store.client.set("first", "1").await;
+    let value = vec![7; MISSED_BYTES];
+    for number in 0..MISSED {
+        store.client.put(put(numbered("k", number), &value)).await.unwrap();
+    }
+    let before = store.core.as_ref().map(|core| core.peak_bytes());
+    let create = WatchCreateRequest { start_revision: base + 1, ..watch_everything() };
+    let mut late = Watching::one(&store.client, create).await;
+    for (number, event) in late.events(MISSED).await.iter().enumerate() {
+        assert_eq!(event.kv.as_ref().unwrap().key, numbered("k", number));
+    }
+    if let (Some(core), Some(before)) = (&store.core, before) {
+        let cost = core.peak_bytes().saturating_sub(before);
+        assert!(cost < COST_MAX, "catching up costs {cost} bytes");
     }
 }
 

@@ -42,7 +42,12 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn config(boot: u64, keep_entries: u64, unix_ms: i64) -> ReplicaConfig {
+    pub(crate) fn config(
+        boot: u64,
+        keep_entries: u64,
+        history_piece_bytes: usize,
+        unix_ms: i64,
+    ) -> ReplicaConfig {
         ReplicaConfig {
             member: MEMBER,
             boot,
@@ -50,6 +55,7 @@ impl Member {
             election_timeout_ms: 1000,
             unix_ms,
             keep_entries,
+            history_piece_bytes,
         }
     }
 

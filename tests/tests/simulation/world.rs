@@ -118,11 +118,13 @@ impl World {
         }
         let boot = self.dice.roll();
         let keep_entries = self.dice.roll() % 20;
+        // Often so little that the history of most changes is written ahead of them.
+        let piece_bytes = self.dice.below(100);
         // It was down for a while, and somebody has set the time of day.
         let shift = self.dice.between(-30_000, 30_000);
         self.now_ms += shift.abs();
         let unix_ms = 1_700_000_000_000 + 120 * shift;
-        let config = Member::config(boot, keep_entries, unix_ms);
+        let config = Member::config(boot, keep_entries, piece_bytes, unix_ms);
         let mut member = Member::open(&self.machine, config).map_err(unexpected)?;
         self.check_opened(&member)?;
         self.answers.restarted(MEMBER, boot);

@@ -87,7 +87,8 @@ pub(crate) fn check_events(
     let until = model.revision();
     let mut next = from;
     while next <= until {
-        let page = reader.events(next, until, max, &mut |_| Wanted::WithPrevious);
+        // Sometimes the bytes end a page, sometimes the number does.
+        let page = reader.events(next, until, max, 150 * max, &mut |_| Wanted::WithPrevious);
         let page = rejected(page)?;
         if next < model.compacted {
             let compacted = Rejection::Compacted { asked: next, compacted: model.compacted };

@@ -67,8 +67,8 @@ pub struct Edge {
     port: Arc<EdgePort>,
     proposals: Arc<Waiting<Outcome>>,
     reads: Arc<Waiting<()>>,
-    /// Calls under way that end by themselves, until their answer is sent: those with one answer,
-    /// and range streams.
+    /// Calls under way that end by themselves, until their answer is handed to the connection:
+    /// those with one answer, and range streams.
     pub finite_calls: AtomicUsize,
 }
 

@@ -185,12 +185,13 @@ impl Driver {
     }
 
     /// The second half: what was appended is durable, and what is committed by that comes out.
-    pub fn finish(&mut self, before_sync: &mut dyn FnMut()) -> Result<Turn, Fault> {
+    pub fn finish(&mut self, syncing: &mut dyn FnMut(bool)) -> Result<Turn, Fault> {
         let mut turn = Turn::default();
         let Some(mut ready) = self.begun.take() else { return Ok(turn) };
         if ready.must_sync() {
-            before_sync();
+            syncing(true);
             self.node.mut_store().sync()?;
+            syncing(false);
             turn.synced_us = Some(self.node.mut_store().last_sync_us());
         }
         collect(&mut turn, ready.take_committed_entries())?;

@@ -14,6 +14,8 @@ use crate::store::{Applied, Batch};
 
 /// Entries that are decided and written together.
 const GROUP_MAX: usize = 1000;
+/// They end versions of about so many pieces of history: small entries may end large values.
+const GROUP_PIECES: usize = 4;
 
 /// What a turn says to the rest of the member.
 #[derive(Debug, Default)]
@@ -132,30 +134,39 @@ impl Replica {
     }
 
     fn apply_group(&mut self, group: Vec<Decoded>, outputs: &mut Outputs) -> Result<(), Fault> {
-        if group.is_empty() {
-            return Ok(());
+        let mut left = group.into_iter();
+        while left.len() > 0 {
+            let decided = self.decide(&mut left)?;
+            self.commit(decided, outputs)?;
         }
-        let decided = self.decide(group)?;
-        self.commit(decided, outputs)
+        Ok(())
     }
 
-    /// Decides one entry after the other, each on what those before it leave behind.
-    fn decide(&mut self, group: Vec<Decoded>) -> Result<Vec<(ProposalId, Effects)>, Fault> {
+    /// Decides one entry after the other, each on what those before it leave behind; as many as
+    /// one write should hold.
+    fn decide(
+        &mut self,
+        left: &mut std::vec::IntoIter<Decoded>,
+    ) -> Result<Vec<(ProposalId, Effects)>, Fault> {
         // A disk that hangs is not a loop that does; and what would make a rule loop would make it
         // loop again after a restart.
         self.board.enter(Operation::StoreRead);
         let store = self.store.clone();
-        let ahead = store.read_ahead(keys_of(&group))?;
+        let ahead = store.read_ahead(keys_of(left.as_slice()))?;
         let rows = store.newest().with(&ahead);
         let mut pending = Overlay::new(&rows);
-        let mut decided = Vec::with_capacity(group.len());
-        for Decoded { position, proposal } in group {
+        let mut decided = Vec::with_capacity(left.len());
+        let mut ended_bytes = 0;
+        for Decoded { position, proposal } in left.by_ref() {
             if let Some(Proposal { id, proposed_at, command }) = proposal {
                 let effects = self.machine.apply(&mut pending, proposed_at, command)?;
-                self.stage(&effects)?;
+                ended_bytes += self.stage(&effects)?;
                 decided.push((id, effects));
             }
             self.applied = position;
+            if ended_bytes > GROUP_PIECES * self.config.history_piece_bytes {
+                break;
+            }
         }
         Ok(decided)
     }
@@ -163,9 +174,11 @@ impl Replica {
     /// What is to be written for a change. The history of a large one goes ahead of it, in pieces:
     /// one delete may end gigabytes, which no single write could hold in memory. Nobody reads it
     /// before the revision that ends it is there, and after a crash the entry writes it again.
-    fn stage(&mut self, effects: &Effects) -> Result<(), Fault> {
+    /// Answers how many bytes of history there are.
+    fn stage(&mut self, effects: &Effects) -> Result<usize, Fault> {
         let piece_bytes = self.config.history_piece_bytes;
-        let is_large = effects.superseded_bytes() > piece_bytes;
+        let ended_bytes = effects.superseded_bytes();
+        let is_large = ended_bytes > piece_bytes;
         let mut piece = Batch::default();
         for mutation in &effects.mutations {
             if !(is_large && matches!(mutation, Mutation::Supersede { .. })) {
@@ -177,7 +190,10 @@ impl Replica {
                 self.write_ahead(&mut piece)?;
             }
         }
-        if is_large { self.write_ahead(&mut piece) } else { Ok(()) }
+        if is_large {
+            self.write_ahead(&mut piece)?;
+        }
+        Ok(ended_bytes)
     }
 
     fn write_ahead(&mut self, piece: &mut Batch) -> Result<(), Fault> {

@@ -134,7 +134,7 @@ fn member() -> (Replica, Witness) {
         election_timeout_ms: 1000,
         unix_ms: 0,
         keep_entries: 0,
-        history_piece_bytes: usize::MAX,
+        history_piece_bytes: 1,
     };
     let log = Box::new(Log { log, witness: witness.clone() });
     let board = Arc::clone(&witness.board);

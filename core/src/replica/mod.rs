@@ -207,7 +207,8 @@ impl Replica {
         let board = Arc::clone(&self.board);
         // What is committed may have to be read back.
         board.enter(Operation::LogRead);
-        let turn = self.driver.finish(&mut || board.enter(Operation::LogSync))?;
+        let operation = |syncing| if syncing { Operation::LogSync } else { Operation::LogRead };
+        let turn = self.driver.finish(&mut |syncing| board.enter(operation(syncing)))?;
         self.board.leave();
         if let Some(took_us) = turn.synced_us {
             self.board.show_sync(took_us);

@@ -215,8 +215,8 @@ impl Reader {
     }
 
     /// Events of the revisions from `from` to `until`, whole revisions, about `max` of them or
-    /// `bytes_max` bytes, and the revision up to which nothing was left out. `Err(Rejected(Compacted))` when events from
-    /// `from` on are not there any more.
+    /// `bytes_max` bytes, and the revision up to which nothing was left out.
+    /// `Err(Rejected(Compacted))` when events from `from` on are not there any more.
     pub fn events(
         &self,
         from: i64,

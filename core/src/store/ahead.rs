@@ -1,7 +1,7 @@
 //! Live rows read ahead of the rules that will ask for them.
 //!
 //! One sorted read of many keys costs less than as many reads of one: the disk's structures are
-//! walked once, in order. What was read ahead is true until the next write, no longer.
+//! walked once, in order. What was read ahead is true until `latest` is written, no longer.
 
 use bytes::Bytes;
 

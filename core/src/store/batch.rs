@@ -10,7 +10,7 @@ use crate::domain::Mutation;
 const WRITE_HEAD_BYTES: usize = 8;
 const BATCH_HEAD_BYTES: usize = 16;
 /// Memory that an empty batch keeps for the next writes.
-const KEPT_BYTES: usize = 1 << 20;
+const KEPT_BYTES: usize = 8 << 20;
 
 /// An ordered list of writes, in one buffer.
 #[derive(Debug, Default, Clone)]

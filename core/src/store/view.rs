@@ -4,8 +4,8 @@
 //! and of what is not live any more the first row of each key that was superseded after R, if it
 //! was written at or before R. Both come in key order, and no key is in both.
 //!
-//! Rows of `history` that a revision ends which is not there yet do not count: the history of a large
-//! change is written ahead of it.
+//! Rows of `history` that a revision ends which is not there yet do not count: the history of a
+//! large change is written ahead of it.
 
 use std::ops::ControlFlow;
 
@@ -45,7 +45,7 @@ impl<'r> Rows<'r> {
         Self { reads, counts: None, ahead: None }
     }
 
-    /// The same rows, of which some are known already; until the next write.
+    /// The same rows, of which some are known already; until `latest` is written.
     pub fn with(self, ahead: &'r Ahead) -> Self {
         Self { ahead: Some(ahead), ..self }
     }

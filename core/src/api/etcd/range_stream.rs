@@ -54,7 +54,7 @@ pub async fn range_stream(edge: Arc<Edge>, request: pb::RangeRequest) -> Result<
         }
     });
     Ok(Box::pin(ReceiverStream::new(receiver).map(move |message| {
-        let _until_all_are_sent = &under_way;
+        let _until_all_are_handed_on = &under_way;
         message
     })))
 }

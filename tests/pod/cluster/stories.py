@@ -393,17 +393,17 @@ MONITORING = [("PodMonitor", "podmonitors"), ("ServiceMonitor", "servicemonitors
 
 @story("every set of values: validated by the server, and admitted as restricted")
 def validation(at: Cluster) -> str:
-    at.namespace("checked", RESTRICTED)
+    at.namespace("shop", RESTRICTED)
     for kind, plural in MONITORING:
         at.api.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", monitoring_definition(kind, plural))
-        until(lambda: served(at, f"/apis/monitoring.coreos.com/v1/namespaces/checked/{plural}"), 30, f"{kind} is not served")
+        until(lambda: served(at, f"/apis/monitoring.coreos.com/v1/namespaces/shop/{plural}"), 30, f"{kind} is not served")
     number = 0
     for values in VALUE_SETS:
         for tool in HELMS:
-            text = rendered(release(value_set(values), kube="1.37.2", helm=tool)).replace("namespace: shop", "namespace: checked")
-            said = at.plane.kubectl("apply", "--dry-run=server", "--validate=strict", "--namespace=checked", "--filename=-", stdin=text)
+            text = rendered(release(value_set(values), kube="1.37.2", helm=tool))
+            said = at.plane.kubectl("apply", "--dry-run=server", "--validate=strict", "--namespace=shop", "--filename=-", stdin=text)
             number += len(said.splitlines())
-    denied = refusal(at.api.post, "/api/v1/namespaces/checked/pods", {"metadata": {"name": "bad"}, "spec": {"containers": [{"name": "a", "image": "b"}]}})
+    denied = refusal(at.api.post, "/api/v1/namespaces/shop/pods", {"metadata": {"name": "bad"}, "spec": {"containers": [{"name": "a", "image": "b"}]}})
     assert denied.code == 403 and 'violates PodSecurity "restricted' in denied.message, denied
     warned = restricted_warnings(at)
     assert not warned, warned
@@ -421,8 +421,8 @@ def monitoring_definition(kind: str, plural: str) -> dict:
 
 def restricted_warnings(at: Cluster) -> str:
     """A StatefulSet whose pods would be refused is accepted with a warning: kubectl prints it on stderr."""
-    text = rendered(release(kube="1.37.2")).replace("namespace: shop", "namespace: checked")
-    words = ["kubectl", "apply", "--dry-run=server", "--namespace=checked", "--filename=-", f"--kubeconfig={at.plane.kubeconfig()}"]
+    text = rendered(release(kube="1.37.2"))
+    words = ["kubectl", "apply", "--dry-run=server", "--namespace=shop", "--filename=-", f"--kubeconfig={at.plane.kubeconfig()}"]
     return subprocess.run(words, input=text, capture_output=True, text=True, timeout=60).stderr
 
 

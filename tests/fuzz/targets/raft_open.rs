@@ -43,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
     for _ in 0..TURNS_MAX {
         driver.tick();
         let Ok(true) = driver.begin(false) else { continue };
-        let Ok(turn) = driver.finish(&mut || ()) else { return };
+        let Ok(turn) = driver.finish(&mut |_| ()) else { return };
         for entry in turn.committed {
             if payload::decode(entry.payload).is_err() {
                 return;

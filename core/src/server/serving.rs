@@ -27,6 +27,10 @@ const POOL_THREADS: usize = 2;
 /// While stopping: how often calls under way are looked for, and how often there must be none.
 const ROUND: Duration = Duration::from_millis(10);
 const QUIET_ROUNDS: usize = 20;
+/// After the last call, for what its connection has still to send.
+const SENDING_ROUNDS: usize = 200;
+/// For how long a connection that had answers to send stays open after the last of them.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// All serving threads.
 pub(super) struct Edges {
@@ -148,11 +152,11 @@ impl Thread {
     /// streams, idle connections) is closed under the client, who will go elsewhere.
     async fn drain(&self) {
         self.edge.watching.end();
-        let mut quiet = 0;
-        while self.connections.load(Ordering::Relaxed) > 0 && quiet < QUIET_ROUNDS {
+        let mut left = QUIET_ROUNDS;
+        while self.connections.load(Ordering::Relaxed) > 0 && left > 0 {
             tokio::time::sleep(ROUND).await;
             let is_busy = self.edge.finite_calls.load(Ordering::Relaxed) > 0;
-            quiet = if is_busy { 0 } else { quiet + 1 };
+            left = if is_busy { SENDING_ROUNDS } else { left - 1 };
         }
     }
 }
@@ -192,8 +196,14 @@ async fn connection(
             // A connection that breaks is the client's affair.
             _ended = serving.as_mut() => {}
             () = async { drop(stopping.wait_for(|it| *it).await) } => {
+                let since = tokio::time::Instant::now();
                 serving.as_mut().graceful_shutdown();
-                drop(serving.await);
+                drop(serving.as_mut().await);
+                // A client that still reads still sends. Closed under it, the connection would be
+                // reset, and what it has not read yet be lost.
+                if since.elapsed() > ROUND {
+                    tokio::time::sleep(LINGER).await;
+                }
             }
         }
     }
